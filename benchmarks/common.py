@@ -1,0 +1,68 @@
+"""The parameters of the suite, the same on every machine so that histories match."""
+
+from itertools import product
+
+from manualbp.cases import BASELINE, BATCHES, DEVICES, MODES, NETWORKS
+from manualbp.measuring.gradients import GRADIENTS
+
+VALUES = {
+    "network": list(NETWORKS),
+    "gradient": list(GRADIENTS),
+    "mode": list(MODES),
+    "device": list(DEVICES),
+    "batch": list(BATCHES),
+}
+
+
+class Suite:
+    """What every benchmark class shares.
+
+    A class states its parameters with :func:`over`.  ``rounds`` is the number of processes a cell
+    is measured in, ``measure_time`` the seconds it is timed in each.
+    """
+
+    version = "1"
+    timeout = 120
+    rounds = 2
+    measure_time = 0.25
+
+
+def over(*names, **values):
+    """Decorate a class with parameters by name, in order; keywords replace a parameter's values.
+
+    Combinations that a network is not measured at (its ``batches``) are declared to asv as
+    skipped, so that they cost no process.
+    """
+    values = {**VALUES, **values}
+
+    def parametrize(cls):
+        cls.param_names = list(names)
+        cls.params = [list(values[name]) for name in names]
+        cls.skip_params = [
+            combination
+            for combination in product(*cls.params)
+            if not is_measured(dict(zip(names, combination, strict=True)))
+        ]
+        return cls
+
+    return parametrize
+
+
+def is_measured(parameters):
+    """Tell whether the suite measures a network at a batch."""
+    if "network" not in parameters or "batch" not in parameters:
+        return True
+    return parameters["batch"] in NETWORKS[parameters["network"]].batches
+
+
+MANUAL = [name for name in GRADIENTS if name != BASELINE]
+
+
+def pretty(name):
+    """Give a benchmark method the name that asv's pages show."""
+
+    def name_it(method):
+        method.pretty_name = name
+        return method
+
+    return name_it

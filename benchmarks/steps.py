@@ -1,0 +1,74 @@
+"""Steady times: the whole step, its parts, and the yardsticks beside it."""
+
+from manualbp.measuring import parts
+from manualbp.measuring.step import build_step
+
+from .common import Suite, over, pretty
+
+
+@over("network", "gradient", "mode", "device", "batch")
+class Step(Suite):
+    """Forward pass, mean loss and all gradients."""
+
+    rounds = 3
+
+    @pretty("Step: forward pass and all gradients")
+    def steady_step(self, network, gradient, mode, device, batch):
+        return build_step(gradient, mode, device, batch, network)
+
+
+@over("network", "gradient", "mode", "device", "batch", network=["exercise"], batch=[1, 512, 32768])
+class Forward(Suite):
+    """The forward pass alone, recorded where the gradient is the tape's."""
+
+    @pretty("Forward pass alone")
+    def steady_forward(self, network, gradient, mode, device, batch):
+        return parts.build_forward(gradient, mode, device, batch, network)
+
+
+@over("network", "gradient", "device", "batch", network=["exercise"], batch=[1, 512, 32768])
+class Backward(Suite):
+    """The backward pass alone, in eager mode, the only one where it can be separated."""
+
+    @pretty("Backward pass alone (eager)")
+    def steady_backward(self, network, gradient, device, batch):
+        return parts.build_backward(gradient, device, batch, network)
+
+
+@over(
+    "network",
+    "gradient",
+    "mode",
+    "device",
+    "batch",
+    "steps_per_call",
+    network=["exercise"],
+    batch=[1, 512],
+    steps_per_call=[1, 100],
+)
+class Training(Suite):
+    """Plain SGD; the time is that of one step, however many a call does."""
+
+    @pretty("SGD step")
+    def steady_sgd(self, network, gradient, mode, device, batch, steps_per_call):
+        return parts.build_sgd(gradient, mode, device, batch, network, steps_per_call)
+
+
+@over("network", "batch")
+class Control(Suite):
+    """The step in plain NumPy: no change of TensorFlow moves it."""
+
+    rounds = 3
+
+    @pretty("Control: the step in NumPy")
+    def steady_numpy(self, network, batch):
+        return parts.build_control(batch, network)
+
+
+@over("network", "mode", "device", "batch", network=["exercise"], batch=[1])
+class Harness(Suite):
+    """A step that computes nothing: what the harness and the call cost."""
+
+    @pretty("Harness: an empty step")
+    def steady_empty(self, network, mode, device, batch):
+        return parts.build_empty(mode, device, batch, network)

@@ -1,0 +1,68 @@
+"""The names both wings share: networks, modes, devices, batches, and the case they make up.
+
+This module imports neither TensorFlow nor pandas.  The gradients' names are the keys of
+``manualbp.measuring.gradients.GRADIENTS``; whoever reads results finds them in the results.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+BASELINE = "tape"
+"""The gradient that every other is compared with."""
+
+MODES = ("eager", "graph", "xla")
+"""How TensorFlow executes a step: op by op, ``tf.function``, ``tf.function(jit_compile=True)``."""
+
+DEVICES = ("CPU:0", "GPU:0")
+"""The devices the suite measures; one that is absent is skipped.  Elsewhere any name works."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A fully connected network.
+
+    ``widths`` runs from the number of inputs to the one output; ``batches`` are the batch sizes
+    at which the suite measures it.
+    """
+
+    widths: tuple[int, ...]
+    batches: tuple[int, ...]
+
+
+NETWORKS = {
+    # The exercise's own: small enough that most of a step is the call and the dispatch of ops.
+    "exercise": Network((2, 12, 32, 1), batches=(1, 8, 64, 512, 4096, 32768)),
+    # Bound by its matrix products, which every gradient shares: 1.2 GFLOP a step at batch 512.
+    "wide": Network((256, 512, 512, 1), batches=(1, 64, 512)),
+}
+
+BATCHES = tuple(sorted({batch for network in NETWORKS.values() for batch in network.batches}))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to measure: a network, a gradient, a mode, a device and a batch."""
+
+    network: str
+    gradient: str
+    mode: str
+    device: str
+    batch: int
+
+    def __str__(self) -> str:
+        return f"{self.network}/{self.gradient}/{self.mode}/{self.device}/{self.batch}"
+
+
+def check_name(kind: str, name: str, known: Iterable[str]) -> None:
+    """Raise ``ValueError`` naming the known names when ``name`` is not among them."""
+    known = tuple(known)
+    if name not in known:
+        raise ValueError(f"unknown {kind} {name!r}: expected one of {', '.join(known)}")
+
+
+def check_batch(batch: int) -> None:
+    """Raise ``TypeError`` or ``ValueError`` when ``batch`` is not a positive whole number."""
+    if isinstance(batch, bool) or not isinstance(batch, int):
+        raise TypeError(f"batch must be an int, got {type(batch).__name__} {batch!r}")
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, got {batch}")
