@@ -7,7 +7,7 @@ Each module states *what* is measured; how (device, mode, verification, waiting,
 import os
 
 # Before TensorFlow is imported: its greetings would drown the reason of a failed cell.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from manualbp.measuring import asv_types
 

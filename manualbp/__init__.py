@@ -1,4 +1,4 @@
-"""manualbp: what does a hand-written backward pass buy over ``tf.GradientTape``?
+"""What a hand-written backward pass buys over ``tf.GradientTape``.
 
 ``import manualbp`` imports no TensorFlow: each name below is imported when it is first used.
 """

@@ -63,14 +63,9 @@ class Prepared(Benchmark):  # type: ignore[misc]
         """Return this process's one value."""
         raise NotImplementedError
 
-    def budget(self) -> dict[str, float]:
-        """Return how long to measure and to warm up, as the suite or asv's command line says."""
-        named = {"budget": "measure_time", "warmup": "warmup_time"}
-        values = {
-            key: _get_first_attr(self._attr_sources, attribute, None)
-            for key, attribute in named.items()
-        }
-        return {key: float(value) for key, value in values.items() if value is not None}
+    def seconds(self, attribute: str, default: float) -> float:
+        """Return how long to do something, as the suite or asv's command line says."""
+        return float(_get_first_attr(self._attr_sources, attribute, default))
 
     def do_profile(self, filename: str | None = None) -> None:
         """Profile the prepared calls, not their preparation (asv's ``--profile``)."""
@@ -100,7 +95,11 @@ class Steady(Prepared):
         """Return seconds per step; refuse a number in which a trace took part."""
         prepared()
         with no_retracing([prepared]):
-            seconds = measure.seconds_per_call(prepared, **self.budget())
+            seconds = measure.seconds_per_call(
+                prepared,
+                budget=self.seconds("measure_time", measure.STEADY_S),
+                warmup=self.seconds("warmup_time", measure.WARMUP_S),
+            )
         return seconds / int(getattr(prepared, "steps_per_call", 1))
 
 
@@ -119,7 +118,11 @@ class Ratio(Prepared):
         for call in prepared:
             call()
         with no_retracing(prepared):
-            ratio = measure.ratio(*prepared, **self.budget())
+            ratio = measure.ratio(
+                *prepared,
+                budget=self.seconds("measure_time", measure.RATIO_S),
+                warmup=self.seconds("warmup_time", measure.WARMUP_S),
+            )
         return float(f"{ratio:.{DIGITS}g}")
 
 

@@ -145,7 +145,9 @@ def check_forward_data(data: Any, variables: Any) -> tuple[tf.Tensor, ...]:
             f"for {len(variables)} layers, got {len(data)}"
         )
     dtype = tf.as_dtype(variables[0][0].dtype)
-    checked = tuple(as_floats(item, f"data_from_forward[{i}]", dtype) for i, item in enumerate(data))
+    checked = tuple(
+        as_floats(item, f"data_from_forward[{i}]", dtype) for i, item in enumerate(data)
+    )
     batch = checked[-1].shape[0]
     widths = [weights.shape[1] for weights, _ in reversed(variables)]
     shapes = [(batch, 1), *((batch, width) for width in widths for _ in range(2))]

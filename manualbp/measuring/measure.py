@@ -18,11 +18,14 @@ Call = Callable[[], Any]
 WARMUP_S = 0.1
 """Calls before the first timed one: caches, allocators, thread pools and clocks settle."""
 
+STEADY_S, RATIO_S = 0.3, 0.6
+"""How long a process times a call, and a pair of calls."""
+
 BLOCK_S = 0.01
 """The length of a timed block: 10^5 clock ticks, yet short beside a neighbour's burst."""
 
 
-def seconds_per_call(call: Call, *, budget: float = 0.3, warmup: float = WARMUP_S) -> float:
+def seconds_per_call(call: Call, *, budget: float = STEADY_S, warmup: float = WARMUP_S) -> float:
     """Measure the steady time of a call: the median over blocks of calls, in seconds.
 
     Parameters
@@ -38,14 +41,14 @@ def seconds_per_call(call: Call, *, budget: float = 0.3, warmup: float = WARMUP_
     number = calls_per_block(call, budget, warmup)
     blocks = max(5, round(budget / BLOCK_S))
     started = perf_counter()
-    times = []
+    times: list[float] = []
     with garbage_collection_paused():
         while len(times) < 5 or (len(times) < blocks and perf_counter() - started < budget):
             times.append(block(call, number))
     return median(times) / number
 
 
-def ratio(f: Call, g: Call, *, budget: float = 0.6, warmup: float = WARMUP_S) -> float:
+def ratio(f: Call, g: Call, *, budget: float = RATIO_S, warmup: float = WARMUP_S) -> float:
     """Measure the time of ``f`` over that of ``g``, interleaved: below 1, ``f`` is faster.
 
     Blocks of the two alternate in the order f g g f or g f f g, chosen at random, so that a drift

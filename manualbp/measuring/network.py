@@ -1,6 +1,7 @@
 """The exercise's network: its variables and its forward pass."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def make_variables(
     dtype = checks.check_dtype(dtype)
     random = np.random.default_rng(seed)
     variables = []
-    for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+    for fan_in, fan_out in pairwise(widths):
         weights = random.normal(scale=np.sqrt(2 / fan_in), size=(fan_in, fan_out))
         bias = random.normal(scale=0.1, size=fan_out)
         variables.append((tf.Variable(weights, dtype=dtype), tf.Variable(bias, dtype=dtype)))

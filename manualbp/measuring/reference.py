@@ -17,7 +17,7 @@ Arrays = tuple[tuple[Array, Array], ...]
 
 def layer_outs(inputs: Array, variables: Arrays) -> list[Array]:
     """Compute every layer's output before its nonlinearity; the last is the (batch, 1) logit."""
-    outputs = []
+    outputs: list[Array] = []
     x = inputs
     for weights, bias in variables:
         outputs.append(x @ weights + bias)
@@ -51,7 +51,7 @@ def step(inputs: Array, targets: Array, variables: Arrays) -> tuple[float, Array
     decay = np.exp(-np.abs(logits))
     predictions = np.where(logits >= 0, 1, decay) / (1 + decay)
     delta = (predictions - targets) / inputs.dtype.type(len(inputs))
-    gradients = []
+    gradients: list[tuple[Array, Array]] = []
     for (weights, _), h in zip(reversed(variables), reversed(hidden), strict=True):
         gradients.append((h.T @ delta, delta.sum(axis=0)))
         delta = (delta @ weights.T) * (h > 0)
@@ -67,7 +67,7 @@ def sum_magnitudes(inputs: Array, targets: Array, variables: Arrays) -> Arrays:
     layers = layer_outs(inputs, variables)
     hidden = [inputs, *(np.maximum(layer, 0) for layer in layers[:-1])]
     delta = (1 / (1 + np.exp(-layers[-1])) - targets) / inputs.dtype.type(len(inputs))
-    sums = []
+    sums: list[tuple[Array, Array]] = []
     for (weights, _), h in zip(reversed(variables), reversed(hidden), strict=True):
         sums.append((np.abs(h).T @ np.abs(delta), np.abs(delta).sum(axis=0)))
         delta = (delta @ weights.T) * (h > 0)

@@ -35,6 +35,7 @@ class Timed:
         self._wait = waiter(self.device)
 
     def __call__(self) -> Any:
+        """Do one call, wait for its outputs and return them."""
         with tf.device(self.device):
             last, outputs = self.function(self.problem.inputs, self.problem.targets)
             self._wait(last)

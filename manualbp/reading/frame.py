@@ -1,0 +1,474 @@
+"""asv's result files as one table, a row for each cell, and what follows from it: speedups."""
+
+import ast
+import itertools
+import json
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from manualbp.cases import BASELINE, NETWORKS
+from manualbp.reading.intervals import Estimate, estimate, product, ratio
+
+OK, FAILED, SKIPPED = "ok", "failed", "skipped"
+"""A cell's status: a number, an error or a timeout, or not applicable on that machine."""
+
+INTERLEAVED, SEPARATE = "interleaved", "separate"
+"""Where a speedup comes from: both gradients in one process by turns, or each in its own."""
+
+RUN = ["machine", "environment", "commit"]
+"""The columns that tell one run from another."""
+
+CASE = ["network", "gradient", "mode", "device", "batch"]
+"""The columns that tell one case from another."""
+
+COLUMNS = [
+    *("machine", "cpu", "python", "environment", "tensorflow", "commit", "date", "started"),
+    *("benchmark", "quantity", "kind", "unit"),
+    *(*CASE, "steps_per_call"),
+    *("status", "value", "low", "high", "processes", "samples"),
+]
+"""The columns of ``load_results``, in order."""
+
+
+class ResultsError(ValueError):
+    """Results that cannot be read, or that are not there; the message says what to do."""
+
+
+class Quantity(NamedTuple):
+    """What a benchmark of this project's suite measures: asv's kind, its unit, its parameters."""
+
+    kind: str
+    unit: str
+    parameters: tuple[str, ...]
+
+
+_NO_GRADIENT = ("network", "mode", "device", "batch")
+
+QUANTITIES = {
+    "steady_step": Quantity("time", "seconds", tuple(CASE)),
+    "steady_forward": Quantity("time", "seconds", tuple(CASE)),
+    "steady_backward": Quantity("time", "seconds", ("network", "gradient", "device", "batch")),
+    "steady_numpy": Quantity("time", "seconds", ("network", "batch")),
+    "steady_empty": Quantity("time", "seconds", _NO_GRADIENT),
+    "steady_sgd": Quantity("time", "seconds", (*CASE, "steps_per_call")),
+    "first_call": Quantity("time", "seconds", tuple(CASE)),
+    "first_trace": Quantity("time", "seconds", tuple(CASE)),
+    "first_execution": Quantity("time", "seconds", tuple(CASE)),
+    "ratio_to_tape": Quantity("ratio", "ratio", tuple(CASE)),
+    "ratio_tape_to_tape": Quantity("ratio", "ratio", _NO_GRADIENT),
+    "track_error_ulp": Quantity("track", "ulp", tuple(CASE)),
+    "track_peak_memory": Quantity("track", "bytes", tuple(CASE)),
+    "track_peak_memory_import": Quantity("track", "bytes", ()),
+}
+"""The suite's benchmarks by the last component of their names.
+
+``benchmarks.json`` has the last word; this table stands in where that file is missing, and says
+which benchmarks are ours.
+"""
+
+_IMPLIED_MODES = {"steady_backward": "eager"}  # the tape's pass alone has a time only in eager mode
+
+
+def load_results(path: Path | str) -> pd.DataFrame:
+    """Read asv's results into one table, a row for each cell.
+
+    ``path`` is a results directory, one machine's folder in it, or one result file;
+    ``benchmarks.json`` is looked for in the folder itself and in the one above.  Batches at which
+    a network is not measured stand in the files as skipped and are left out.
+
+    The columns (text unless a type is given; missing where a benchmark has no such parameter):
+
+    - ``machine``, ``cpu``, ``python``: the machine's name, its processor, the Python version
+    - ``environment``: asv's name of the environment, which holds the versions of requirements
+    - ``tensorflow``: the version required of TensorFlow, missing where asv recorded none
+    - ``commit``: full hash
+    - ``date``, ``started``: when the commit was made and the benchmark started (UTC timestamps)
+    - ``benchmark``, ``quantity``: asv's full name, and its last component
+    - ``kind``: asv's type of benchmark, among others ``time``, ``ratio`` and ``track``
+    - ``unit``: of ``value``, ``low``, ``high`` and ``samples``; ``seconds`` for times
+    - ``network``, ``gradient``, ``mode``, ``device``: the case's names
+    - ``batch``: examples in a step (Int64)
+    - ``steps_per_call``: SGD steps in one call, for ``steady_sgd`` (Int64)
+    - ``status``: ``ok``, ``failed`` or ``skipped``
+    - ``value``: of times and ratios with samples, their geometric mean, which is what the interval
+      is about; otherwise the number asv stored.  NaN unless ``ok`` (float)
+    - ``low``, ``high``: the 95 % interval; NaN with fewer than two samples, and for tracked
+      numbers (float)
+    - ``processes``: how many samples there are, one for each process (int)
+    - ``samples``: one value for each process (tuple of floats, perhaps empty)
+
+    ``ResultsError`` is raised when there is no such path, no result in it, or a file that is
+    broken or not asv's.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ResultsError(
+            f"{path}: expected asv's results, found no such path; run `asv run` or correct the path"
+        )
+    folder = path if path.is_dir() else path.parent
+    benchmarks = _load_benchmarks(folder)
+    rows: list[dict[str, Any]] = []
+    unnamed: set[str] = set()
+    for file in _result_files(path):
+        result = _load_result(file)
+        for name, row in result["results"].items():
+            stored = dict(zip(result["result_columns"], row, strict=False))
+            if (
+                stored.get("params")
+                and name not in benchmarks
+                and _quantity(name) not in QUANTITIES
+            ):
+                unnamed.add(name)
+            origin = f"{file}: {name}"
+            rows += _cells(origin, _facts(result, file), name, stored, benchmarks.get(name, {}))
+    if not rows:
+        raise ResultsError(f"{path}: expected measured benchmarks, found none; run `asv run` first")
+    if unnamed:
+        warnings.warn(
+            f"{path}: no benchmarks.json names the parameters of {', '.join(sorted(unnamed))}; "
+            "they are left out of the table",
+            stacklevel=2,
+        )
+    return _as_frame(rows)
+
+
+def runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """List the runs of ``load_results``'s table, the newest first.
+
+    Columns: ``machine``, ``environment``, ``commit``, ``tensorflow``, ``date``, ``started`` (of
+    the benchmark started last), and the numbers of cells ``ok``, ``failed``, ``skipped``.
+    """
+    table = frame.groupby(RUN, sort=False, as_index=False).agg(
+        tensorflow=("tensorflow", "first"),
+        date=("date", "max"),
+        started=("started", "max"),
+        ok=("status", lambda status: int((status == OK).sum())),
+        failed=("status", lambda status: int((status == FAILED).sum())),
+        skipped=("status", lambda status: int((status == SKIPPED).sum())),
+    )
+    # A stable sort: runs without timestamps keep the order of their files.
+    return table.sort_values(["started", "date"], ascending=False, kind="stable", ignore_index=True)
+
+
+def latest_run(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the run (machine, environment, commit) that started a benchmark last."""
+    if frame.empty:
+        return frame
+    newest = runs(frame).iloc[0]
+    mask = pd.Series(True, index=frame.index)
+    for column in RUN:
+        mask &= frame[column] == newest[column]
+    return frame[mask]
+
+
+def check_one_run(frame: pd.DataFrame) -> None:
+    """Raise ``ValueError`` when the table holds more runs than one: they must not be mixed."""
+    count = len(frame[RUN].drop_duplicates())
+    if count > 1:
+        raise ValueError(f"expected the rows of one run, got {count} runs; see latest_run and runs")
+
+
+def select(frame: pd.DataFrame, network: str, device: str) -> pd.DataFrame:
+    """Return a network's rows on a device, those that concern no device (NumPy's) included."""
+    here = (frame["device"] == device) | frame["device"].isna()
+    return frame[(frame["network"] == network) & here]
+
+
+def distinct(column: Iterable[Any], first: Sequence[Any] = ()) -> list[Any]:
+    """Return a column's distinct values: those in ``first`` in its order, then as they appear."""
+    found = [value for value in dict.fromkeys(column) if not pd.isna(value)]
+    return [v for v in first if v in found] + [v for v in found if v not in first]
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as dicts from column to value, numbers as Python's own."""
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def speedups(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return how many times as fast as the tape every other gradient is, a row for each case.
+
+    Columns besides those of the run (``machine``, ``environment``, ``commit``) and of the case
+    (``network``, ``gradient``, ``mode``, ``device``, ``batch``):
+
+    - ``status``: ``ok``, ``failed`` or ``skipped``; a failed interleaved ratio is a failed case,
+      even if separate times exist
+    - ``speedup``: the tape's time over the gradient's; above 1 is faster (float, NaN unless ok)
+    - ``low``, ``high``: its 95 % interval (float)
+    - ``error``, ``freedom``: standard error of the speedup's natural logarithm and its degrees of
+      freedom, which is what it takes to combine cases (float)
+    - ``source``: ``interleaved`` from ``ratio_to_tape``, or ``separate`` from the times of
+      ``steady_step`` in different processes, which are far noisier
+    - ``processes``: values behind it; of the gradient with fewer when separate (int)
+
+    A case of which nothing was tried, or the tape's side was not, has no row.
+    """
+    rows = []
+    for run, cells in frame.groupby(RUN, sort=False):
+        ratios = _by_case(cells, "ratio_to_tape")
+        steps = _by_case(cells, "steady_step")
+        for case in dict.fromkeys([*ratios, *steps]):
+            network, gradient, *rest = case
+            if gradient == BASELINE:
+                continue
+            outcome = _interleaved(ratios.get(case))
+            if outcome is None or outcome.status == SKIPPED:
+                tape = steps.get((network, BASELINE, *rest))
+                outcome = _separate(steps.get(case), tape) or outcome
+            if outcome is not None:
+                rows.append((*run, *case, *_speedup_columns(outcome)))
+    columns = ["status", "speedup", "low", "high", "error", "freedom", "source", "processes"]
+    table = pd.DataFrame(rows, columns=[*RUN, *CASE, *columns])
+    types = {"batch": "Int64", "processes": "int64"}
+    types |= dict.fromkeys(["speedup", "low", "high", "error", "freedom"], "float64")
+    return table.astype(types)
+
+
+# ---------------------------------------------------------------- from files to rows
+
+
+def _result_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    files = sorted(
+        file
+        for pattern in ("*.json", "*/*.json")
+        for file in path.glob(pattern)
+        if file.name not in ("benchmarks.json", "machine.json")
+    )
+    if not files:
+        raise ResultsError(
+            f"{path}: expected asv result files (<machine>/<commit>-<environment>.json), "
+            "found none; run `asv run` or give the results directory"
+        )
+    return files
+
+
+def _load_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResultsError(f"{file}: cannot be read ({error.strerror}); check the file") from error
+    except ValueError as error:  # broken JSON, or not even text
+        raise ResultsError(
+            f"{file}: expected JSON, got something else ({error}); restore or remove the file"
+        ) from error
+
+
+def _load_benchmarks(folder: Path) -> dict[str, dict[str, Any]]:
+    for file in (folder / "benchmarks.json", folder.parent / "benchmarks.json"):
+        if file.is_file():
+            content = _load_json(file)
+            if not isinstance(content, dict):
+                raise ResultsError(
+                    f"{file}: expected an object of benchmarks, got {type(content).__name__}; "
+                    "run `asv run --bench just-discover` to write it anew"
+                )
+            # The file's own "version" stands between the benchmarks.
+            return {name: entry for name, entry in content.items() if isinstance(entry, dict)}
+    return {}
+
+
+def _load_result(file: Path) -> dict[str, Any]:
+    content = _load_json(file)
+    needed = {"commit_hash", "params", "result_columns", "results"}
+    missing = needed - set(content) if isinstance(content, dict) else needed
+    if missing:
+        raise ResultsError(
+            f"{file}: expected an asv result file, but it lacks {', '.join(sorted(missing))}; "
+            "give asv's own results, or run `asv update` if they are old"
+        )
+    version = content.get("version", 2)
+    if version != 2:
+        raise ResultsError(
+            f"{file}: expected asv's result format 2, got {version!r}; run `asv update`"
+        )
+    shapes = {"params": dict, "result_columns": list, "results": dict}
+    for key, shape in shapes.items():
+        if not isinstance(content[key], shape):
+            raise ResultsError(
+                f"{file}: expected {key!r} to be a {shape.__name__}, "
+                f"got {type(content[key]).__name__}; restore or remove the file"
+            )
+    for name, row in content["results"].items():
+        if not isinstance(row, list):
+            raise ResultsError(
+                f"{file}: expected the row of {name} to be a list, got {type(row).__name__}; "
+                "restore or remove the file"
+            )
+    return dict(content)
+
+
+def _facts(result: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    params = result["params"]
+    required = result.get("requirements") or {}
+    return {
+        "machine": str(params.get("machine") or file.parent.name),
+        "cpu": params.get("cpu") or None,
+        "python": params.get("python") or result.get("python") or None,
+        "environment": str(result.get("env_name") or "unknown"),
+        "tensorflow": params.get("tensorflow") or required.get("tensorflow") or None,
+        "commit": str(result["commit_hash"]),
+        "date": result.get("date"),
+    }
+
+
+def _quantity(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _cells(
+    origin: str,
+    facts: Mapping[str, Any],
+    name: str,
+    stored: Mapping[str, Any],
+    benchmark: Mapping[str, Any],
+) -> Iterator[dict[str, Any]]:
+    """Yield a benchmark's cells, one for each combination of its parameters."""
+    quantity = _quantity(name)
+    known = QUANTITIES.get(quantity)
+    params = stored.get("params") or []
+    combinations = list(itertools.product(*params))
+    # asv shortens a list of nulls to one null: every cell failed.
+    results = stored.get("result") or [None] * len(combinations)
+    samples = stored.get("samples") or [None] * len(combinations)
+    if not len(results) == len(samples) == len(combinations):
+        raise ResultsError(
+            f"{origin}: expected {len(combinations)} results and samples, one for each combination "
+            f"of parameters, got {len(results)} and {len(samples)}; measure again"
+        )
+    shared = {
+        **facts,
+        "started": stored.get("started_at"),
+        "benchmark": name,
+        "quantity": quantity,
+        "kind": benchmark.get("type") or (known.kind if known else None),
+        "unit": benchmark.get("unit") or (known.unit if known else None),
+    }
+    names = _parameter_names(len(params), benchmark, known)
+    for combination, result, values in zip(combinations, results, samples, strict=True):
+        case = _case(dict(zip(names, combination, strict=True)), quantity)
+        try:
+            outcome = _outcome(result, values, shared["kind"], ours=known is not None)
+        except ValueError as error:
+            raise ResultsError(
+                f"{origin}({', '.join(combination)}): {error}; measure it again"
+            ) from error
+        if outcome["status"] == OK or _measured_at(case["network"], case["batch"]):
+            yield {**shared, **case, **outcome}
+
+
+def _parameter_names(
+    count: int, benchmark: Mapping[str, Any], known: Quantity | None
+) -> Sequence[str]:
+    """Name ``count`` parameters; the suite may have changed since they were stored."""
+    for names in (benchmark.get("param_names"), known.parameters if known else None):
+        if names is not None and len(names) == count:
+            return list(names)
+    return [f"param{number}" for number in range(1, count + 1)]
+
+
+def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
+    """Return the columns of a case from the reprs that asv stores."""
+    values = {name: _literal(text) for name, text in parameters.items()}
+    case: dict[str, Any] = {}
+    for column in ("network", "gradient", "mode", "device"):
+        case[column] = str(values[column]) if column in values else None
+    for column in ("batch", "steps_per_call"):
+        value = values.get(column)
+        case[column] = value if type(value) is int else None  # a bool is not a batch
+    case["mode"] = case["mode"] or _IMPLIED_MODES.get(quantity)
+    return case
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _measured_at(network: str | None, batch: int | None) -> bool:
+    return batch is None or network not in NETWORKS or batch in NETWORKS[network].batches
+
+
+def _outcome(
+    result: Any, samples: Sequence[float] | None, kind: str | None, *, ours: bool
+) -> dict[str, Any]:
+    """Return a cell's status and numbers; ``ValueError`` for times that cannot be."""
+    values = tuple(map(float, samples)) if samples else ()
+    outcome: dict[str, Any] = {"value": math.nan, "low": math.nan, "high": math.nan}
+    outcome |= {"processes": 0, "samples": ()}
+    if not isinstance(result, int | float):
+        return {"status": FAILED, **outcome}
+    if math.isnan(result):
+        return {"status": SKIPPED, **outcome}
+    outcome |= {"value": float(result), "processes": len(values), "samples": values}
+    # Only our own suite is known to store one positive value for each process.
+    if ours and kind in ("time", "ratio"):
+        if values:
+            known = estimate(values)
+            outcome |= {"value": known.value, "low": known.low, "high": known.high}
+        else:
+            estimate([result])  # refuses what is not positive
+    return {"status": OK, **outcome}
+
+
+def _as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame.from_records(rows, columns=COLUMNS)
+    for column in ("date", "started"):
+        frame[column] = pd.to_datetime(frame[column], unit="ms", utc=True)
+    types = {"batch": "Int64", "steps_per_call": "Int64", "processes": "int64"}
+    return frame.astype({**types, "value": "float64", "low": "float64", "high": "float64"})
+
+
+# ---------------------------------------------------------------- from rows to speedups
+
+_Case = tuple[Any, ...]
+
+
+class _Outcome(NamedTuple):
+    status: str
+    estimate: Estimate | None
+    source: str
+    processes: int
+
+
+def _by_case(cells: pd.DataFrame, quantity: str) -> dict[_Case, dict[str, Any]]:
+    chosen = cells[(cells["quantity"] == quantity) & cells[CASE].notna().all(axis="columns")]
+    return {tuple(row[column] for column in CASE): row for row in records(chosen)}
+
+
+def _estimate(row: Mapping[str, Any]) -> Estimate:
+    return estimate(row["samples"] or (row["value"],))
+
+
+def _interleaved(row: Mapping[str, Any] | None) -> _Outcome | None:
+    if row is None:
+        return None
+    if row["status"] != OK:
+        return _Outcome(row["status"], None, INTERLEAVED, 0)
+    return _Outcome(OK, product((_estimate(row),), (-1,)), INTERLEAVED, row["processes"])
+
+
+def _separate(row: Mapping[str, Any] | None, tape: Mapping[str, Any] | None) -> _Outcome | None:
+    if row is None or tape is None:
+        return None
+    for status in (FAILED, SKIPPED):
+        if status in (row["status"], tape["status"]):
+            return _Outcome(status, None, SEPARATE, 0)
+    known = ratio(tape["samples"] or (tape["value"],), row["samples"] or (row["value"],))
+    return _Outcome(OK, known, SEPARATE, min(row["processes"], tape["processes"]))
+
+
+def _speedup_columns(outcome: _Outcome) -> tuple[Any, ...]:
+    known = outcome.estimate
+    numbers = [math.nan] * 5
+    if known is not None:
+        numbers = [known.value, known.low, known.high, known.error, known.freedom]
+    return (outcome.status, *numbers, outcome.source, outcome.processes)

@@ -1,0 +1,126 @@
+"""A run's report on disk: pictures, tables as Markdown, and the tidy table as CSV."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from manualbp.reading import figures, summary
+from manualbp.reading.frame import (
+    FAILED,
+    OK,
+    ResultsError,
+    distinct,
+    latest_run,
+    load_results,
+    runs,
+    select,
+)
+
+DPI = 150
+
+
+class _Picture(NamedTuple):
+    file: str
+    description: str
+    quantities: tuple[str, ...]
+    """The picture is drawn where a cell of one of these was measured or failed."""
+    draw: Callable[[pd.DataFrame], Figure]
+
+
+_PICTURES = (
+    _Picture(
+        "speedup",
+        "Speedup over the tape",
+        ("ratio_to_tape", "steady_step"),
+        figures.speedup_against_batch,
+    ),
+    _Picture("time", "Time per step", ("steady_step",), figures.time_against_batch),
+    _Picture("first-call", "First call", ("first_call",), figures.first_call),
+)
+"""A new figure is one entry here."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What ``write_report`` wrote: the headline, and the files, ``report.md`` first."""
+
+    headline: str
+    files: tuple[Path, ...]
+
+
+def write_report(
+    results: Path, output: Path, *, machine: str | None = None, commit: str | None = None
+) -> Report:
+    """Write the report of one run in ``results`` to the directory ``output``.
+
+    It is the run that started last, among those of ``machine`` and of ``commit`` (a hash or its
+    beginning) where these are given.  Written are ``report.md``, ``results.csv`` (the columns of
+    ``load_results``, samples joined by spaces) and, for each network and device with anything to
+    show, ``speedup-``, ``time-`` and ``first-call-<network>-<device>`` as PNG and SVG.  The same
+    results give the same bytes.  ``ResultsError`` is raised for results that cannot be read and
+    for a machine or a commit that is not among them.
+    """
+    frame = _pick(load_results(results), machine, commit)
+    output.mkdir(parents=True, exist_ok=True)
+    files: list[Path] = []
+    pictures: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for network in distinct(frame["network"]):
+        for device in distinct(frame["device"]):
+            here = select(frame, network, device)
+            for file, description, quantities, draw in _PICTURES:
+                chosen = here[here["quantity"].isin(quantities) & (here["device"] == device)]
+                if not chosen["status"].isin([OK, FAILED]).any():
+                    continue
+                stem = f"{file}-{_file_name(network)}-{_file_name(device)}"
+                files += _save(draw(here), output, stem)
+                picture = (f"{description}: {network} on {device}", f"{stem}.svg")
+                pictures.setdefault((network, device), []).append(picture)
+    text = output / "report.md"
+    text.write_text(summary.markdown(frame, pictures), encoding="utf-8", newline="\n")
+    table = output / "results.csv"
+    _write_csv(frame, table)
+    return Report(summary.headline(frame), (text, table, *files))
+
+
+def _pick(frame: pd.DataFrame, machine: str | None, commit: str | None) -> pd.DataFrame:
+    """Return the latest run of a machine and a commit, either of which may be left open."""
+    known = runs(frame)
+    if machine is not None:
+        names = distinct(known["machine"])
+        if machine not in names:
+            raise ResultsError(f"no results of machine {machine!r}; there are {', '.join(names)}")
+        frame = frame[frame["machine"] == machine]
+    if commit is not None:
+        hashes = distinct(runs(frame)["commit"])
+        found = [full for full in hashes if full.startswith(commit)] if commit else []
+        if len(found) != 1:
+            what = "several commits" if found else "no results of a commit"
+            raise ResultsError(
+                f"{what} beginning with {commit!r}; there are {', '.join(h[:8] for h in hashes)}"
+            )
+        frame = frame[frame["commit"] == found[0]]
+    return latest_run(frame)
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]", "", name)  # "CPU:0": no file may have a colon on Windows
+
+
+def _save(figure: Figure, output: Path, stem: str) -> list[Path]:
+    png, svg = output / f"{stem}.png", output / f"{stem}.svg"
+    # A fixed salt and no date: the same results give the same bytes, and a diff shows a change.
+    with mpl.rc_context({"svg.hashsalt": "manualbp"}):
+        figure.savefig(png, dpi=DPI)
+        figure.savefig(svg, metadata={"Date": None})
+    return [png, svg]
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    joined = frame["samples"].map(lambda samples: " ".join(map(repr, samples)))
+    frame.assign(samples=joined).to_csv(path, index=False, lineterminator="\n")

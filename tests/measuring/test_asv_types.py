@@ -1,0 +1,94 @@
+"""The benchmark types: what they time, what they skip and what they refuse."""
+
+import pytest
+from asv_runner.benchmarks.mark import SkipNotImplemented
+
+from manualbp.measuring import asv_types, measure
+from manualbp.measuring.problem import DeviceNotFoundError
+
+
+class Suite:
+    measure_time = 0.01
+    warmup_time = 0.0
+
+
+def benchmark(kind, func):
+    return kind("module.Class.name", func, [Suite()])
+
+
+def test_names_choose_the_types():
+    names = {
+        "steady_step": asv_types.Steady,
+        "ratio_x": asv_types.Ratio,
+        "first_x": asv_types.First,
+    }
+    for name, kind in names.items():
+        matching = [k for k in asv_types.benchmark_types if k.name_regex.match(name)]
+        assert matching[:1] in ([kind], [])  # [] before register() has run
+    asv_types.register()
+    asv_types.register()
+    assert asv_types.benchmark_types.count(asv_types.Steady) == 1
+    for name, kind in names.items():
+        assert next(k for k in asv_types.benchmark_types if k.name_regex.match(name)) is kind
+
+
+def test_steady_yields_one_sample_per_process_and_divides_by_the_steps_of_a_call(monkeypatch):
+    monkeypatch.setattr(measure, "seconds_per_call", lambda call, **budget: 5.0)
+
+    def many():
+        pass
+
+    many.steps_per_call = 100
+    assert benchmark(asv_types.Steady, lambda: many).run() == {"samples": [0.05], "number": 1}
+
+
+def test_the_suite_says_how_long_to_measure(monkeypatch):
+    budgets = []
+    monkeypatch.setattr(measure, "ratio", lambda f, g, **budget: budgets.append(budget) or 1.23456)
+    result = benchmark(asv_types.Ratio, lambda: (lambda: None, lambda: None)).run()
+    assert result["samples"] == [1.235]
+    assert budgets == [{"budget": 0.01, "warmup": 0.0}]
+
+
+def test_a_retraced_step_is_no_number():
+    class Retracing:
+        traces = 0
+
+        def __call__(self):
+            self.traces += 1
+
+    with pytest.raises(asv_types.RetracedError):
+        benchmark(asv_types.Steady, Retracing).run()
+    with pytest.raises(asv_types.RetracedError):
+        benchmark(asv_types.Ratio, lambda: (Retracing(), Retracing())).run()
+
+
+def test_first_times_one_call_and_checks_afterwards():
+    events = []
+
+    def prepare():
+        events.append("prepare")
+        yield lambda: events.append("call")
+        events.append("check")
+
+    result = benchmark(asv_types.First, prepare).run()
+    assert events == ["prepare", "call", "check"]
+    assert 0 < result["samples"][0] < 1
+
+
+def test_first_fails_when_its_check_fails():
+    def prepare():
+        yield lambda: None
+        raise ValueError("wrong gradient")
+
+    with pytest.raises(ValueError, match="wrong gradient"):
+        benchmark(asv_types.First, prepare).run()
+
+
+def test_an_absent_device_skips_with_the_reason(capsys):
+    def prepare():
+        raise DeviceNotFoundError("no device 'GPU:0' here")
+
+    with pytest.raises(SkipNotImplemented, match="GPU:0"):
+        benchmark(asv_types.Steady, prepare).run()
+    assert "asv: skipped: no device 'GPU:0' here" in capsys.readouterr().out
