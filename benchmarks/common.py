@@ -18,13 +18,13 @@ class Suite:
     """What every benchmark class shares.
 
     A class states its parameters with :func:`over`.  ``rounds`` is the number of processes a cell
-    is measured in, ``measure_time`` the seconds it is timed in each.
+    is measured in, ``sample_time`` the seconds it is timed in each, for a process is a sample.
     """
 
     version = "1"
     timeout = 120
     rounds = 2
-    measure_time = 0.25
+    sample_time = 0.25
 
 
 def over(*names, **values):

@@ -13,7 +13,7 @@ from manualbp.cases import DEVICES
 from manualbp.cli.suite import Cell, Outcome, Suite, SuiteError, default_machine_name, find_project
 from manualbp.cli.suite import in_rounds as rounds_of
 
-QUICK = {"measure_time": 0.1, "warmup_time": 0.05}
+QUICK = {"sample_time": 0.1, "warmup_time": 0.05}
 """Seconds per process of a quick look: its medians are right, its spread is unknown."""
 
 DESCRIPTION = """

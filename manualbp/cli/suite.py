@@ -273,9 +273,8 @@ def register_machine(name: str) -> Any:
     with log.set_level(
         logging.CRITICAL
     ):  # asv would complain that it does not know the machine yet
-        if name in known:
-            return Machine.load(machine_name=name)
-        return Machine.load(machine_name=name, **{**Machine.get_defaults(), "machine": name})
+        facts = {**Machine.get_defaults(), **known.get(name, {}), "machine": name}
+        return Machine.load(machine_name=name, **facts)
 
 
 def in_rounds(cells: list[Cell]) -> Iterator[tuple[int, Cell]]:

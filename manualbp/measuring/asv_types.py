@@ -97,7 +97,7 @@ class Steady(Prepared):
         with no_retracing([prepared]):
             seconds = measure.seconds_per_call(
                 prepared,
-                budget=self.seconds("measure_time", measure.STEADY_S),
+                budget=self.seconds("sample_time", measure.STEADY_S),
                 warmup=self.seconds("warmup_time", measure.WARMUP_S),
             )
         return seconds / int(getattr(prepared, "steps_per_call", 1))
@@ -120,7 +120,7 @@ class Ratio(Prepared):
         with no_retracing(prepared):
             ratio = measure.ratio(
                 *prepared,
-                budget=self.seconds("measure_time", measure.RATIO_S),
+                budget=self.seconds("sample_time", measure.RATIO_S),
                 warmup=self.seconds("warmup_time", measure.WARMUP_S),
             )
         return float(f"{ratio:.{DIGITS}g}")

@@ -48,6 +48,10 @@ _CROSS_HEIGHT = 0.06
 """Failed gradients are crosses one above the other, each this share of a panel's height."""
 
 
+class NothingToDrawError(ValueError):
+    """No cell that a figure shows was measured, nor failed."""
+
+
 def time_against_batch(frame: pd.DataFrame) -> Figure:
     """Draw the time per step (µs) against the batch, a panel for each mode, both axes logarithmic.
 
@@ -196,7 +200,7 @@ def _check(cells: pd.DataFrame, what: str) -> None:
                 f"expected the rows of one {column}, got {', '.join(values)}; see select"
             )
     if not cells["status"].isin([OK, FAILED]).any():
-        raise ValueError(f"nothing to draw: no {what} was measured")
+        raise NothingToDrawError(f"nothing to draw: no {what} was measured")
 
 
 def _figure(width: float) -> Figure:

@@ -12,8 +12,6 @@ from matplotlib.figure import Figure
 
 from manualbp.reading import figures, summary
 from manualbp.reading.frame import (
-    FAILED,
-    OK,
     ResultsError,
     distinct,
     latest_run,
@@ -28,20 +26,13 @@ DPI = 150
 class _Picture(NamedTuple):
     file: str
     description: str
-    quantities: tuple[str, ...]
-    """The picture is drawn where a cell of one of these was measured or failed."""
     draw: Callable[[pd.DataFrame], Figure]
 
 
 _PICTURES = (
-    _Picture(
-        "speedup",
-        "Speedup over the tape",
-        ("ratio_to_tape", "steady_step"),
-        figures.speedup_against_batch,
-    ),
-    _Picture("time", "Time per step", ("steady_step",), figures.time_against_batch),
-    _Picture("first-call", "First call", ("first_call",), figures.first_call),
+    _Picture("speedup", "Speedup over the tape", figures.speedup_against_batch),
+    _Picture("time", "Time per step", figures.time_against_batch),
+    _Picture("first-call", "First call", figures.first_call),
 )
 """A new figure is one entry here."""
 
@@ -73,12 +64,13 @@ def write_report(
     for network in distinct(frame["network"]):
         for device in distinct(frame["device"]):
             here = select(frame, network, device)
-            for file, description, quantities, draw in _PICTURES:
-                chosen = here[here["quantity"].isin(quantities) & (here["device"] == device)]
-                if not chosen["status"].isin([OK, FAILED]).any():
+            for file, description, draw in _PICTURES:
+                try:
+                    figure = draw(here)
+                except figures.NothingToDrawError:
                     continue
                 stem = f"{file}-{_file_name(network)}-{_file_name(device)}"
-                files += _save(draw(here), output, stem)
+                files += _save(figure, output, stem)
                 picture = (f"{description}: {network} on {device}", f"{stem}.svg")
                 pictures.setdefault((network, device), []).append(picture)
     text = output / "report.md"

@@ -35,14 +35,14 @@ A speedup is the tape's time over the gradient's: 2 is twice as fast as the tape
 In parentheses stands the 95 % interval, from one value for each process; **bold** is a speedup
 whose interval leaves out 1. It is measured with both gradients in one process, by turns, so it is
 more certain than the quotient of two times in the tables. A † marks the exception: a speedup from
-times of separate processes. *failed* raised an error or ran out of time, *skipped* does not apply
-on this machine, and {_DASH} was not tried."""
+times of separate processes. *failed* raised an error or ran out of time, *skipped* was not
+chosen or needs a device that this machine lacks, and {_DASH} is no cell of the suite."""
 
 
 def headline(frame: pd.DataFrame) -> str:
-    """Say what the run shows: one line for each network and device, and one of what is missing.
+    """Say what the run shows: a line for each network, device and mode, and one of what is missing.
 
-    For each mode a line names the gradient with the highest geometric mean of its speedups over
+    A line names the gradient with the highest geometric mean of its speedups over
     the batches, its 95 % interval, and its best and worst batch.  "Faster" and "slower" are said
     only where the interval leaves out 1.  When there is no speedup at all the text says so.
     ``frame`` holds one run; ``ValueError`` is raised for more.
@@ -52,12 +52,10 @@ def headline(frame: pd.DataFrame) -> str:
     lines = []
     for network, device in _places(cells):
         here = cells[(cells["network"] == network) & (cells["device"] == device)]
-        modes = [
-            f"{mode}: {_verdict(here[here['mode'] == mode])}"
+        lines += [
+            f"{network}, {device}, {mode}: {_verdict(here[here['mode'] == mode])}."
             for mode in distinct(here.loc[here["status"] != SKIPPED, "mode"], MODES)
         ]
-        if modes:
-            lines.append(f"{network} on {device}, {'; '.join(modes)}.")
     if not (cells["status"] == OK).any():
         measured = int((frame["status"] == OK).sum())
         rest = f" ({measured} cells of other quantities were)" if measured else ""
@@ -121,7 +119,7 @@ def _verdict(cells: pd.DataFrame) -> str:
     name = f"{best.gradient} {value:.2f}{_TIMES}"
     interval = f"(95 % interval {low:.2f} to {high:.2f})"
     if math.isnan(low):
-        verdict = f"{name}, too few processes for an interval: nothing shown"
+        verdict = f"{name} the tape's speed in one process (no interval, so nothing is shown)"
     elif low > 1:
         verdict = f"{name} as fast as the tape {interval}"
     elif high < 1:
@@ -156,7 +154,7 @@ def _over_batches(best: _Overall, tried: pd.DataFrame) -> str:
 
 def _missing(frame: pd.DataFrame) -> str:
     failed, skipped = (int((frame["status"] == status).sum()) for status in (FAILED, SKIPPED))
-    text = f"Of {_count(len(frame))}, {failed} failed and {skipped} were skipped"
+    text = f"Of {_count(len(frame))}, {failed} failed and {skipped} were skipped or not chosen"
     return f"{text} ({_by_device(frame)})." if skipped else f"{text}."
 
 

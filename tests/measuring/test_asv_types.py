@@ -8,7 +8,7 @@ from manualbp.measuring.problem import DeviceNotFoundError
 
 
 class Suite:
-    measure_time = 0.01
+    sample_time = 0.01
     warmup_time = 0.0
 
 

@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh machine: `make bench` and `make test`.
+# Both make .venv themselves; `make setup` does just that.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup bench test lint lock figures clean
+
+help:
+	@echo 'make bench    environment, a measured run of the suite (10 minutes), the report'
+	@echo 'make test     environment, lint, types, import contracts, tests'
+	@echo 'make setup    the environment alone, in .venv'
+	@echo 'make figures  the pictures that the README shows, from results/'
+	@echo 'make lock     compile requirements.txt anew'
+	@echo 'make clean    remove what is generated, results excepted'
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'manualbp needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+		{ echo 'the venv module is missing: apt install python3-venv'; exit 1; }
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+bench: setup
+	$(BIN)/manualbp run $(ARGS)
+
+test: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+figures: setup
+	$(BIN)/manualbp report results --output report
+	mkdir -p docs
+	cp report/speedup-exercise-CPU0.svg docs/speedup.svg
+
+# Without index or download addresses: the lock names packages and versions only.
+lock:
+	uv pip compile --universal --python-version 3.11 --group dev --no-emit-index-url \
+		--no-emit-find-links --no-annotate --no-header --output-file requirements.txt pyproject.toml
+
+clean:
+	rm -rf .venv .asv report build dist *.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,80 @@
+"""The commands that read, verify and advise."""
+
+import subprocess
+import sys
+
+import pytest
+
+from manualbp.cli import main
+from manualbp.measuring import derivatives
+
+
+def test_verify_is_green_on_right_gradients(capsys):
+    assert main(["verify", "--network", "exercise", "--batch", "7"]) == 0
+    out = capsys.readouterr().out
+    assert "9 cases, 0 wrong" in out
+    assert "bitwise equal" in out
+
+
+def test_verify_is_red_on_a_wrong_one(capsys, monkeypatch):
+    right = derivatives.sigmoid_vjp
+    monkeypatch.setattr(derivatives, "sigmoid_vjp", lambda *a: 1.001 * right(*a))
+    assert main(["verify", "--network", "exercise", "--batch", "7", "--mode", "graph"]) == 1
+    captured = capsys.readouterr()
+    assert "3 cases, 1 wrong" in captured.out
+    for oracle in ("float64 reference", "eager tape", "central difference"):
+        assert f"but the {oracle} has" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--gradient", "nonsense"], "unknown gradient 'nonsense'"),
+        (["--device", "GPU:9"], "no device 'GPU:9' here"),
+        (["--batch", "0"], "batch must be at least 1"),
+    ],
+)
+def test_verify_refuses_what_it_does_not_know(arguments, message, capsys):
+    assert main(["verify", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_doctor_names_versions_devices_and_remedies(capsys):
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for fact in ("tensorflow", "asv_runner", "cores", "load", "CPU:0", "threads"):
+        assert fact in out
+    assert out.count("! ") == out.count("remedy: ")
+
+
+def test_doctor_sees_flags_that_change_the_result(capsys, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    assert main(["doctor"]) == 0
+    assert "OPENBLAS_NUM_THREADS=1 changes NumPy's matrix product" in capsys.readouterr().out
+
+
+def test_report_on_nothing_is_one_clear_line(tmp_path, capsys):
+    for path in (tmp_path, tmp_path / "missing"):
+        assert main(["report", str(path), "-o", str(tmp_path / "out")]) == 1
+        captured = capsys.readouterr()
+        assert len(captured.err.strip().splitlines()) == 1
+        assert captured.err.startswith("manualbp: ")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "report", "verify", "doctor"])
+def test_help_teaches(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: manualbp {command}" in capsys.readouterr().out
+
+
+def test_reading_commands_import_no_tensorflow():
+    code = (
+        "import sys\n"
+        "from manualbp.cli import main\n"
+        "main(['report', 'no-such-folder'])\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -1,0 +1,165 @@
+"""``manualbp run`` in a checkout of its own, with the real asv."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from manualbp.cli import suite
+
+CELLS = r"steady_step\('exercise', '(tape|chain)', 'eager', 'CPU:0', 8\)"
+
+
+def manualbp(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "manualbp", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        check=False,
+    )
+
+
+def stored(folder):
+    (file,) = (path for path in folder.glob("*/*.json") if path.stem != "machine")
+    return file, json.loads(file.read_text())
+
+
+def samples(result):
+    columns = dict(
+        zip(result["result_columns"], result["results"]["steps.Step.steady_step"], strict=False)
+    )
+    return [len(values) for values in columns["samples"] if values]
+
+
+@pytest.fixture
+def head(checkout):
+    command = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_results_are_stored_under_the_commit_and_reported(checkout, head):
+    done = manualbp("run", "--bench", CELLS, "--machine", "desk")
+    assert done.returncode == 0, done.stderr
+    file, result = stored(checkout / "results")
+    assert file.parent.name == "desk"
+    assert file.name.startswith(head[:8])
+    assert result["commit_hash"] == head
+    assert result["requirements"]["tensorflow"]
+    assert samples(result) == [3, 3]  # a value for each process
+    assert "exercise, CPU:0, eager: chain " in done.stdout
+    assert (checkout / "report/report.md").is_file()
+    assert str(checkout / "report/report.md") in done.stdout
+
+    text = file.read_text() + (file.parent / "machine.json").read_text()
+    for private in (str(checkout), str(Path.home()), sys.prefix, os.uname().nodename):
+        assert private not in text
+
+    # A second run at the same commit adds its processes; results alone make no tree dirty.
+    done = manualbp("run", "--bench", CELLS, "--machine", "desk", "--quick")
+    assert done.returncode == 0, done.stderr
+    assert samples(stored(checkout / "results")[1]) == [4, 4]
+
+
+def test_a_dirty_tree_never_carries_a_clean_commits_name(checkout, head):
+    with (checkout / "benchmarks/common.py").open("a") as file:
+        file.write("# an uncommitted change\n")
+    done = manualbp("run", "--bench", CELLS, "--machine", "desk", "--quick")
+    assert done.returncode == 0, done.stderr
+    assert "uncommitted changes" in done.stderr
+    assert not list(checkout.glob("results/*/*.json"))
+    file, result = stored(checkout / ".asv/results-of-dirty-trees")
+    assert not file.name.startswith(head[:8])
+    assert "dirty" in result["commit_hash"]
+
+
+def test_ctrl_c_keeps_what_was_measured(checkout):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "manualbp", "run", "--bench", "steady_step.*CPU:0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not [p for p in checkout.glob("results/*/*.json") if p.stem != "machine"]:
+        assert time.monotonic() < deadline, "nothing was saved"
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted: what was measured is kept" in err
+    assert "Traceback" not in err
+    assert sum(samples(stored(checkout / "results")[1])) >= 1
+    assert "report.md" in out
+
+
+def test_absent_devices_are_skipped_with_the_reason(checkout):
+    done = manualbp("run", "--bench", r"steady_empty", "--device", "GPU:0", "--quick")
+    assert done.returncode == 1
+    assert "nothing to measure" in done.stderr
+    done = manualbp("run", "--bench", r"steady_empty", "--device", "GPU:0", "--machine", "desk")
+    if "skipped" in done.stderr:  # a machine without a GPU
+        assert "3 cells skipped: no device 'GPU:0' here" in done.stderr
+        assert "says neither faster nor slower" in done.stdout
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_time_limit_ends_the_run(checkout):
+    done = manualbp("run", "--bench", CELLS, "--minutes", "0.0001")
+    assert done.returncode == 0
+    assert "time is over" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bench", "no_such_benchmark"], "no benchmark matches"),
+        (["--bench", "("], "no regular expression"),
+        (["--machine", "a/b"], "cannot name a folder"),
+    ],
+)
+def test_bad_arguments_get_one_line(arguments, message, checkout):
+    done = manualbp("run", *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_outside_a_checkout(tmp_path, home, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = manualbp("run")
+    assert done.returncode == 1
+    assert "no asv.conf.json" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_suite_that_cannot_be_imported_is_an_error(checkout):
+    (checkout / "benchmarks/steps.py").write_text("import no_such_module\n")
+    done = manualbp("run")
+    assert done.returncode == 1
+    assert "no_such_module" in done.stderr
+    assert "asv cannot read the suite" in done.stderr
+
+
+def test_machines_are_named_after_the_processor(monkeypatch):
+    monkeypatch.setattr(
+        suite.util, "get_cpu_info", lambda: "Intel(R) Core(TM) i5-2520M CPU @ 2 GHz"
+    )
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert suite.default_machine_name() == "intel-core-i5-2520m-4core"
+
+
+def test_two_states_of_a_dirty_tree_have_two_names(checkout):
+    clean = suite.describe_tree(checkout)
+    names = set()
+    for text in ("one", "two"):
+        (checkout / "new.py").write_text(text)
+        names.add(suite.describe_tree(checkout).name)
+    assert len(names | {clean.name}) == 3
+    assert not clean.dirty

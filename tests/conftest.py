@@ -1,0 +1,33 @@
+"""A checkout of the suite to run asv in, apart from the one under test."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Give asv a home of its own, for it keeps the machines' names there."""
+    path = tmp_path / "home"
+    path.mkdir()
+    monkeypatch.setenv("HOME", str(path))
+    return path
+
+
+@pytest.fixture
+def checkout(tmp_path, home, monkeypatch):
+    """Make a git checkout with asv's configuration and the suite, and step into it."""
+    path = tmp_path / "checkout"
+    shutil.copytree(ROOT / "benchmarks", path / "benchmarks")
+    for name in ("asv.conf.json", ".gitignore"):
+        shutil.copy(ROOT / name, path / name)
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "The suite"]):
+        subprocess.run(["git", *command], cwd=path, check=True, env=os.environ)
+    monkeypatch.chdir(path)
+    return path
