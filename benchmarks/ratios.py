@@ -11,7 +11,7 @@ class Step(Suite):
     """The answer: below 1 the hand-written pass is faster than the tape."""
 
     rounds = 5
-    sample_time = 0.4
+    sample_time = 0.3
 
     @pretty("Step over the tape's step")
     def ratio_to_tape(self, network, gradient, mode, device, batch):
@@ -26,7 +26,7 @@ class Control(Suite):
     """A/A: the tape over itself.  The truth is 1; what else comes is the noise of a ratio."""
 
     rounds = 5
-    sample_time = 0.4
+    sample_time = 0.3
 
     @pretty("A/A control: the tape over the tape")
     def ratio_tape_to_tape(self, network, mode, device, batch):

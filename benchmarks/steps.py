@@ -17,7 +17,7 @@ class Step(Suite):
         return build_step(gradient, mode, device, batch, network)
 
 
-@over("network", "gradient", "mode", "device", "batch", network=["exercise"], batch=[1, 512, 32768])
+@over("network", "gradient", "mode", "device", "batch", network=["exercise"], batch=[1, 32768])
 class Forward(Suite):
     """The forward pass alone, recorded where the gradient is the tape's."""
 
@@ -43,7 +43,7 @@ class Backward(Suite):
     "batch",
     "steps_per_call",
     network=["exercise"],
-    batch=[1, 512],
+    batch=[1],
     steps_per_call=[1, 100],
 )
 class Training(Suite):

@@ -140,7 +140,10 @@ def measure(
     tally = Tally()
     deadline = time.monotonic() + 60 * arguments.minutes
     total = sum(cell.rounds for cell in cells)
-    console.print(f"{len(cells)} cells of {suite.tree.name[:40]}, {total} processes")
+    console.print(
+        f"{len(cells)} cells of {suite.tree.name}, {total} processes, "
+        f"at most {arguments.minutes:g} minutes; Ctrl-C keeps what is measured"
+    )
     columns = (BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
     progress = Progress(
         *columns,
@@ -157,15 +160,19 @@ def measure(
                     tally.out_of_time = True
                     break
                 progress.update(task, description=f"round {number}: {cell}")
-                if (cell.benchmark, cell.index) not in tally.finished:
-                    tally.add(cell, suite.measure(cell, attributes))
-                progress.advance(task)
-                if not console.is_terminal and time.monotonic() > told + 30:
-                    told = time.monotonic()
-                    left = progress.tasks[0].time_remaining
-                    minutes = "?" if left is None else f"{left / 60:.1f}"
+                if (cell.benchmark, cell.index) in tally.finished:
+                    continue
+                outcome = suite.measure(cell, attributes)
+                tally.add(cell, outcome)
+                if outcome.status != "ok":  # its further rounds are not needed
+                    total -= cell.rounds - number
+                progress.update(task, advance=1, total=total)
+                now = time.monotonic()
+                if not console.is_terminal and now > told + 30:
+                    told = now
+                    left = min(progress.tasks[0].time_remaining or 0, deadline - now)
                     done = int(progress.tasks[0].completed)
-                    console.print(f"{done}/{total} processes, about {minutes} min left")
+                    console.print(f"{done}/{total} processes, about {left / 60:.1f} min left")
         except KeyboardInterrupt:
             tally.interrupted = True
     return tally

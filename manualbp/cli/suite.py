@@ -18,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,6 +150,7 @@ class Suite:
         if not self._benchmarks:
             raise SuiteError(f"no benchmark matches --bench {bench!r}: see 'asv show' for names")
         self._config = config
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._results = self._open_results(machine)
 
     def _open_results(self, machine: str) -> Any:
@@ -216,10 +218,12 @@ class Suite:
             )
         except util.UserError as error:  # asv's word for Ctrl-C
             raise KeyboardInterrupt from error
+        self._seconds[cell.benchmark] += (dt.datetime.now(dt.UTC) - started).total_seconds()
         self._results.add_result(
             benchmark,
             result,
             started_at=started,
+            duration=self._seconds[cell.benchmark],
             record_samples=True,
             append_samples=True,
             selected_idx={cell.index},

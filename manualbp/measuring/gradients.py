@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from manualbp.measuring import checks, derivatives
 from manualbp.measuring.network import Variables, forward
+
+BOTH_AXES = np.array([0, 1], "int32")
+"""An array, for a list is converted anew in every call: 22 µs instead of 9, in eager mode."""
 
 Forward = Callable[[Variables, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Any]]
 Backward = Callable[[Variables, Any, tf.Tensor, int], Variables]
@@ -146,8 +150,10 @@ def fused_forward(
         layer_out = raw.BiasAdd(value=raw.MatMul(a=outputs, b=weights), bias=bias)
         outputs = raw.Sigmoid(x=layer_out) if number == last else raw.Relu(features=layer_out)
     error = raw.Sub(x=outputs, y=targets)
-    log_likelihood = raw.Log1p(x=raw.Neg(x=raw.Abs(x=error)))
-    loss = raw.Neg(x=raw.Mean(input=log_likelihood, axis=[0, 1]))
+    # Not Log1p(-|p - y|): with it XLA's forward pass takes half as long again at batch 32768.
+    likelihood = raw.AddV2(x=raw.Neg(x=raw.Abs(x=error)), y=1.0)
+    log_likelihood = raw.Log(x=likelihood)
+    loss = raw.Neg(x=raw.Mean(input=log_likelihood, axis=BOTH_AXES))
     return loss, (layer_inputs, weights_read, error)
 
 

@@ -31,6 +31,9 @@ class Timed:
         self.problem = problem
         self.steps_per_call = steps_per_call
         self.device = find_device(case.device)
+        if ":GPU:" in self.device:
+            # On by default from Ampere on, with 10 bits of mantissa: not the float32 of the name.
+            tf.config.experimental.enable_tensor_float_32_execution(False)
         self.function = in_mode(function, case.mode)
         self._wait = waiter(self.device)
 

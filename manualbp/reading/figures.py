@@ -5,7 +5,7 @@ crosses at a panel's bottom edge, never points; skipped cells are not drawn.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -182,6 +182,14 @@ def first_call(frame: pd.DataFrame) -> Figure:
     _title(figure, f"First call, batch {batch}: {_subject(calls)}")
     _finish(figure, frame, calls, legend)
     return figure
+
+
+FIGURES: dict[str, tuple[str, Callable[[pd.DataFrame], Figure]]] = {
+    "speedup": ("Speedup over the tape", speedup_against_batch),
+    "time": ("Time per step", time_against_batch),
+    "first-call": ("First call", first_call),
+}
+"""The report's figures by the name of their file: a description, and the function that draws."""
 
 
 # ---------------------------------------------------------------- checks and frames of figures

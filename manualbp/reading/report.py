@@ -1,10 +1,8 @@
 """A run's report on disk: pictures, tables as Markdown, and the tidy table as CSV."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
@@ -21,20 +19,6 @@ from manualbp.reading.frame import (
 )
 
 DPI = 150
-
-
-class _Picture(NamedTuple):
-    file: str
-    description: str
-    draw: Callable[[pd.DataFrame], Figure]
-
-
-_PICTURES = (
-    _Picture("speedup", "Speedup over the tape", figures.speedup_against_batch),
-    _Picture("time", "Time per step", figures.time_against_batch),
-    _Picture("first-call", "First call", figures.first_call),
-)
-"""A new figure is one entry here."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +48,7 @@ def write_report(
     for network in distinct(frame["network"]):
         for device in distinct(frame["device"]):
             here = select(frame, network, device)
-            for file, description, draw in _PICTURES:
+            for file, (description, draw) in figures.FIGURES.items():
                 try:
                     figure = draw(here)
                 except figures.NothingToDrawError:

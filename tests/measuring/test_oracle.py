@@ -64,7 +64,8 @@ def test_a_local_derivative_wrong_by_a_thousandth_is_refused(name, mode, batch, 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
-    "operation", ["Sub", "Mul", "Sum", "ReluGrad", "MatMul", "Sigmoid", "Relu", "Mean", "BiasAdd"]
+    "operation",
+    ["Sub", "Mul", "Sum", "ReluGrad", "MatMul", "Sigmoid", "Relu", "Log", "Mean", "BiasAdd"],
 )
 def test_an_operation_of_fused_wrong_by_a_thousandth_is_refused(operation, mode, monkeypatch):
     monkeypatch.setattr(tf.raw_ops, operation, scaled(getattr(tf.raw_ops, operation)))

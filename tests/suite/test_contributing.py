@@ -1,0 +1,69 @@
+"""CONTRIBUTING.md's recipes, followed to the letter in a copy of the project."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+RECIPE = re.compile(r"<!-- (append to|insert after (.*) in) (\S+) -->\n```python\n(.*?)```", re.S)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """Copy the project and follow every recipe."""
+    path = tmp_path_factory.mktemp("copy")
+    for name in ("manualbp", "benchmarks"):
+        shutil.copytree(ROOT / name, path / name)
+    recipes = RECIPE.findall((ROOT / "CONTRIBUTING.md").read_text())
+    assert len(recipes) == 3
+    for _, anchor, name, code in recipes:
+        file = path / name
+        text = file.read_text()
+        if anchor:
+            assert text.count(anchor + "\n") == 1
+            text = text.replace(anchor + "\n", f"{anchor}\n{code}")
+        else:
+            text = f"{text}\n\n{code}"
+        file.write_text(text)
+    return path
+
+
+def run(copy, code):
+    # The current folder comes first on the path, before the installed package.
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=copy, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_gradient_and_a_network_are_verified_and_measured(copy):
+    run(
+        copy,
+        "import manualbp\n"
+        f"assert manualbp.__file__.startswith({str(copy)!r})\n"
+        "from manualbp import build_step\n"
+        "for mode in manualbp.MODES:\n"
+        "    build_step('late', mode, 'CPU:0', 8, 'deep')\n"
+        "from benchmarks import common, ratios, steps\n"
+        "values = dict(zip(steps.Step.param_names, steps.Step.params))\n"
+        "assert 'late' in values['gradient'] and 'deep' in values['network']\n"
+        "assert 'late' in ratios.Step.params[1]\n"
+        "assert ('deep', 'late', 'eager', 'CPU:0', 512) not in steps.Step.skip_params\n"
+        "assert ('deep', 'late', 'eager', 'CPU:0', 64) in steps.Step.skip_params\n",
+    )
+
+
+def test_a_figure_is_in_the_report(copy, tmp_path):
+    shutil.copy(ROOT / "tests/reading/asvfiles.py", copy)
+    run(
+        copy,
+        "from pathlib import Path\n"
+        "from asvfiles import write_results\n"
+        "from manualbp.reading.report import write_report\n"
+        f"report = write_report(write_results(Path({str(tmp_path)!r})), Path({str(tmp_path)!r}))\n"
+        "assert 'accuracy-exercise-CPU0.svg' in {file.name for file in report.files}\n",
+    )
