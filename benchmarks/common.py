@@ -24,7 +24,7 @@ class Suite:
     version = "1"
     timeout = 120
     rounds = 2
-    sample_time = 0.25
+    sample_time = 0.2
 
 
 def over(*names, **values):

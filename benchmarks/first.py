@@ -9,7 +9,7 @@ from .common import Suite, over, pretty
 class Call(Suite):
     """All of it: tracing, compiling, running."""
 
-    rounds = 3
+    rounds = 2
 
     @pretty("First call: trace, compile and run")
     def first_call(self, network, gradient, mode, device, batch):
@@ -31,7 +31,7 @@ class Call(Suite):
 class Phases(Suite):
     """Tracing apart from the rest, which TensorFlow does in the first call after it."""
 
-    rounds = 3
+    rounds = 2
 
     @pretty("First call, tracing alone")
     def first_trace(self, network, gradient, mode, device, batch):

@@ -120,6 +120,33 @@ def describe_tree(project: Path) -> Tree:
     return Tree(f"{content.hexdigest()[:8]}-dirty-on-{head[:8]}", dirty=True, date=now)
 
 
+def check_installation(project: Path) -> None:
+    """Raise ``SuiteError`` unless what is installed here is the project's own ``manualbp``.
+
+    asv's processes import the installed package, wherever they run; were it another checkout's,
+    its numbers would be stored under this one's commit.
+    """
+    own = project / "manualbp"
+    if not own.is_dir():  # the suite alone, which somebody runs against an installed release
+        return
+    # As asv runs them: without this folder and PYTHONPATH on the path.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    code = "import manualbp; print(manualbp.__path__[0])"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    installed = done.stdout.strip() or "nowhere"
+    if done.returncode != 0 or Path(installed).resolve() != own.resolve():
+        raise SuiteError(
+            f"the manualbp that would be measured is installed from {installed}, not from "
+            f"{own}: its results would carry the wrong commit; run 'make setup' here"
+        )
+
+
 def default_machine_name() -> str:
     """Name this machine by its processor and cores, never by its host name."""
     cpu = str(util.get_cpu_info()) or platform.machine()
@@ -133,6 +160,7 @@ class Suite:
 
     def __init__(self, project: Path, machine: str, bench: str | None) -> None:
         os.chdir(project)
+        check_installation(project)
         try:
             config = Config.load(CONFIG)
             self._environment = ExistingEnvironment(config, sys.executable, {}, {})

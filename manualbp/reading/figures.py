@@ -252,6 +252,11 @@ def name_network(network: str) -> str:
     return f"{network} network, {' → '.join(map(str, NETWORKS[network].widths))}"
 
 
+def _short(commit: str) -> str:
+    """Return a hash's first digits; the name of a dirty tree as it is."""
+    return commit if "-" in commit else commit[:8]
+
+
 def _finish(
     figure: Figure,
     frame: pd.DataFrame,
@@ -268,7 +273,7 @@ def _finish(
     version = f"TensorFlow {run['tensorflow']}" if pd.notna(run["tensorflow"]) else None
     lines = (
         (run["machine"], run["cpu"]),
-        (version, f"commit {run['commit'][:8]}", _processes(counts), note or None),
+        (version, f"commit {_short(run['commit'])}", _processes(counts), note or None),
     )
     footer = "\n".join(" · ".join(part for part in line if pd.notna(part)) for line in lines)
     figure.text(0.01, 0.012, footer, fontsize=7, color=_GREY, va="bottom")

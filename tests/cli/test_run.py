@@ -147,6 +147,14 @@ def test_a_suite_that_cannot_be_imported_is_an_error(checkout):
     assert "asv cannot read the suite" in done.stderr
 
 
+def test_results_of_another_checkouts_code_are_refused(checkout):
+    (checkout / "manualbp").mkdir()  # the checkout has a manualbp, but another one is installed
+    done = manualbp("run", "--bench", CELLS)
+    assert done.returncode == 1
+    assert "would carry the wrong commit" in done.stderr
+    assert not (checkout / "results").exists()
+
+
 def test_machines_are_named_after_the_processor(monkeypatch):
     monkeypatch.setattr(
         suite.util, "get_cpu_info", lambda: "Intel(R) Core(TM) i5-2520M CPU @ 2 GHz"
