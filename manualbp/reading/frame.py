@@ -29,7 +29,7 @@ CASE = ["network", "gradient", "mode", "device", "batch"]
 COLUMNS = [
     *("machine", "cpu", "cores", "python", "environment", "tensorflow"),
     *("commit", "date", "started"),
-    *("benchmark", "quantity", "kind", "unit"),
+    *("benchmark", "version", "quantity", "kind", "unit"),
     *(*CASE, "steps_per_call"),
     *("status", "value", "low", "high", "processes", "samples"),
 ]
@@ -65,7 +65,9 @@ QUANTITIES = {
     "first_trace": Quantity("time", "seconds", tuple(CASE)),
     "first_execution": Quantity("time", "seconds", tuple(CASE)),
     "ratio_to_tape": Quantity("ratio", "ratio", tuple(CASE)),
+    "ratio_to_numpy": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_tape_to_tape": Quantity("ratio", "ratio", _NO_GRADIENT),
+    "ratio_numpy_to_numpy": Quantity("ratio", "ratio", ("network",)),
     "track_error_ulp": Quantity("track", "ulp", tuple(CASE)),
     "track_peak_memory": Quantity("track", "bytes", tuple(CASE)),
     "track_peak_memory_import": Quantity("track", "bytes", ()),
@@ -95,6 +97,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
     - ``commit``: full hash
     - ``date``, ``started``: when the commit was made and the benchmark started (UTC timestamps)
     - ``benchmark``, ``quantity``: asv's full name, and its last component
+    - ``version``: of the benchmark; numbers of two versions are not to be compared
     - ``kind``: asv's type of benchmark, among others ``time``, ``ratio`` and ``track``
     - ``unit``: of ``value``, ``low``, ``high`` and ``samples``; ``seconds`` for times
     - ``network``, ``gradient``, ``mode``, ``device``: the case's names
@@ -141,6 +144,11 @@ def load_results(path: Path | str) -> pd.DataFrame:
             stacklevel=2,
         )
     return _as_frame(rows)
+
+
+def empty() -> pd.DataFrame:
+    """Return ``load_results``'s table without a row: a run of which nothing was measured."""
+    return _as_frame([])
 
 
 def runs(frame: pd.DataFrame) -> pd.DataFrame:
@@ -358,6 +366,7 @@ def _cells(
         **facts,
         "started": stored.get("started_at"),
         "benchmark": name,
+        "version": stored.get("version"),
         "quantity": quantity,
         "kind": benchmark.get("type") or (known.kind if known else None),
         "unit": benchmark.get("unit") or (known.unit if known else None),
