@@ -4,6 +4,7 @@ import argparse
 import ast
 import csv
 import datetime as dt
+import random
 import subprocess
 import sys
 import time
@@ -193,7 +194,8 @@ def measure(
             for process in listed:
                 by_key.setdefault(process.key, {}).setdefault(process.side, []).append(process)
             for side, key in in_turns(sides, by_key):
-                for process in by_key[key].get(side.name, []):
+                mine = by_key[key].get(side.name, [])
+                for process in random.sample(mine, len(mine)):
                     if time.monotonic() > deadline:
                         console.print("time is over; --minutes gives more")
                         return
