@@ -27,8 +27,9 @@ CASE = ["network", "gradient", "mode", "device", "batch"]
 """The columns that tell one case from another."""
 
 COLUMNS = [
-    *("machine", "cpu", "python", "environment", "tensorflow", "commit", "date", "started"),
-    *("benchmark", "quantity", "kind", "unit", "version"),
+    *("machine", "cpu", "cores", "python", "environment", "tensorflow"),
+    *("commit", "date", "started"),
+    *("benchmark", "version", "quantity", "kind", "unit"),
     *(*CASE, "steps_per_call"),
     *("status", "value", "low", "high", "processes", "samples"),
 ]
@@ -40,11 +41,15 @@ class ResultsError(ValueError):
 
 
 class Quantity(NamedTuple):
-    """What a benchmark of this project's suite measures: asv's kind, its unit, its parameters."""
+    """What a benchmark of this project's suite measures: asv's kind, its unit, its parameters.
+
+    ``exact`` is a number that repeats bit for bit: compared by equality, never by statistics.
+    """
 
     kind: str
     unit: str
     parameters: tuple[str, ...]
+    exact: bool = False
 
 
 _NO_GRADIENT = ("network", "mode", "device", "batch")
@@ -60,7 +65,9 @@ QUANTITIES = {
     "first_trace": Quantity("time", "seconds", tuple(CASE)),
     "first_execution": Quantity("time", "seconds", tuple(CASE)),
     "ratio_to_tape": Quantity("ratio", "ratio", tuple(CASE)),
+    "ratio_to_numpy": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_tape_to_tape": Quantity("ratio", "ratio", _NO_GRADIENT),
+    "ratio_numpy_to_numpy": Quantity("ratio", "ratio", ("network",)),
     "track_error_ulp": Quantity("track", "ulp", tuple(CASE)),
     "track_peak_memory": Quantity("track", "bytes", tuple(CASE)),
     "track_peak_memory_import": Quantity("track", "bytes", ()),
@@ -84,14 +91,15 @@ def load_results(path: Path | str) -> pd.DataFrame:
     The columns (text unless a type is given; missing where a benchmark has no such parameter):
 
     - ``machine``, ``cpu``, ``python``: the machine's name, its processor, the Python version
+    - ``cores``: how many the machine has, as asv stored it; missing where it stored none (Int64)
     - ``environment``: asv's name of the environment, which holds the versions of requirements
     - ``tensorflow``: the version required of TensorFlow, missing where asv recorded none
     - ``commit``: full hash
     - ``date``, ``started``: when the commit was made and the benchmark started (UTC timestamps)
     - ``benchmark``, ``quantity``: asv's full name, and its last component
+    - ``version``: of the benchmark; numbers of two versions are not to be compared
     - ``kind``: asv's type of benchmark, among others ``time``, ``ratio`` and ``track``
     - ``unit``: of ``value``, ``low``, ``high`` and ``samples``; ``seconds`` for times
-    - ``version``: of the benchmark as it was measured; numbers of two versions are not comparable
     - ``network``, ``gradient``, ``mode``, ``device``: the case's names
     - ``batch``: examples in a step (Int64)
     - ``steps_per_call``: SGD steps in one call, for ``steady_sgd`` (Int64)
@@ -136,6 +144,11 @@ def load_results(path: Path | str) -> pd.DataFrame:
             stacklevel=2,
         )
     return _as_frame(rows)
+
+
+def empty() -> pd.DataFrame:
+    """Return ``load_results``'s table without a row: a run of which nothing was measured."""
+    return _as_frame([])
 
 
 def runs(frame: pd.DataFrame) -> pd.DataFrame:
@@ -311,12 +324,18 @@ def _facts(result: Mapping[str, Any], file: Path) -> dict[str, Any]:
     return {
         "machine": str(params.get("machine") or file.parent.name),
         "cpu": params.get("cpu") or None,
+        "cores": _number(params.get("num_cpu")),
         "python": params.get("python") or result.get("python") or None,
         "environment": str(result.get("env_name") or "unknown"),
         "tensorflow": params.get("tensorflow") or required.get("tensorflow") or None,
         "commit": str(result["commit_hash"]),
         "date": result.get("date"),
     }
+
+
+def _number(text: Any) -> int | None:
+    """Read a number of ``machine.json``, which holds text and may be written by hand."""
+    return int(text) if str(text).isdecimal() else None
 
 
 def _quantity(name: str) -> str:
@@ -347,10 +366,10 @@ def _cells(
         **facts,
         "started": stored.get("started_at"),
         "benchmark": name,
+        "version": stored.get("version"),
         "quantity": quantity,
         "kind": benchmark.get("type") or (known.kind if known else None),
         "unit": benchmark.get("unit") or (known.unit if known else None),
-        "version": None if stored.get("version") is None else str(stored["version"]),
     }
     names = _parameter_names(len(params), benchmark, known)
     for combination, result, values in zip(combinations, results, samples, strict=True):
@@ -425,7 +444,7 @@ def _as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame.from_records(rows, columns=COLUMNS)
     for column in ("date", "started"):
         frame[column] = pd.to_datetime(frame[column], unit="ms", utc=True)
-    types = {"batch": "Int64", "steps_per_call": "Int64", "processes": "int64"}
+    types = dict.fromkeys(["cores", "batch", "steps_per_call"], "Int64") | {"processes": "int64"}
     return frame.astype({**types, "value": "float64", "low": "float64", "high": "float64"})
 
 
