@@ -6,36 +6,14 @@ and a change of structure is shown.  How large a slowdown is found is calibrated
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from checkouts import commit
 
-ROOT = Path(__file__).parent.parent.parent
 CELLS = r"(ratio_to_tape.*exercise.*chain.*graph.*CPU:0', 64\)|track_graph_nodes.*chain.*CPU:0)"
-
-
-@pytest.fixture
-def project(tmp_path, home, monkeypatch):
-    """Make a git checkout of the whole project, and step into it."""
-    path = tmp_path / "project"
-    for name in ("manualbp", "benchmarks"):
-        shutil.copytree(ROOT / name, path / name)
-    for name in ("asv.conf.json", ".gitignore", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, path / name)
-    monkeypatch.chdir(path)
-    subprocess.run(["git", "init", "-q"], check=True)
-    commit("The project")
-    return path
-
-
-def commit(message):
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-    subprocess.run(["git", "add", "-A"], check=True)
-    command = ["git", *identity, "commit", "-q", "--allow-empty", "-m", message]
-    subprocess.run(command, check=True)
 
 
 def edit(name, old, new):
@@ -72,7 +50,7 @@ def test_a_redundant_product_is_a_change_of_structure(project):
         "    upstream = tf.ones_like(loss) / batch_size\n",
         REDUNDANT,
     )
-    commit("Multiply once more than needed")
+    commit(project, "Multiply once more than needed")
     # A margin so wide that the clock decides nothing here.
     done = gate("--margin", "99", "--format", "json")
     content = answer(done)
@@ -94,7 +72,7 @@ def test_a_wrong_gradient_is_not_measured(project):
         "return upstream * tf.cast(layer_out > 0, upstream.dtype)",
         "return 1.001 * upstream * tf.cast(layer_out > 0, upstream.dtype)",
     )
-    commit("Break a derivative")
+    commit(project, "Break a derivative")
     done = gate("--margin", "99", "--format", "json")
     assert done.returncode == 5
     content = answer(done)
@@ -112,7 +90,7 @@ def test_a_wrong_gradient_is_not_measured(project):
 )
 def test_a_commit_that_cannot_be_had_is_not_measured(name, old, new, message, project):
     edit(name, old, new)
-    commit("Break the suite or the package")
+    commit(project, "Break the suite or the package")
     margins = Path("margins.csv")
     margins.write_text(
         "quantity,network,gradient,mode,device,batch,margin,deviation,processes\n"
