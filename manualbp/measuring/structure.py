@@ -94,10 +94,11 @@ def optimised_hlo(function: Any, *arguments: tf.Tensor) -> Any:
     """
     with tf.device(arguments[0].device):
         compiler_ir = function.experimental_get_compiler_ir(*arguments)
-        # The one stage that has the buffers; its instructions are those of the stage
-        # "optimized_hlo_serialized", one for one.
-        serialized = compiler_ir(stage="optimized_hlo_proto_serialized")
-    program = hlo_pb2.HloProto.FromString(serialized)
+        # The one stage that has the buffers.  Its instructions are not to be relied on: with
+        # XLA's dumps switched on (``XLA_FLAGS``) they are those from before the optimisation.
+        buffers = hlo_pb2.HloProto.FromString(compiler_ir(stage="optimized_hlo_proto_serialized"))
+        module = hlo_pb2.HloModuleProto.FromString(compiler_ir(stage="optimized_hlo_serialized"))
+    program = hlo_pb2.HloProto(hlo_module=module, buffer_assignment=buffers.buffer_assignment)
     if not (program.hlo_module.computations and program.buffer_assignment.buffer_allocations):
         raise StructureError("TensorFlow gave a program without instructions or without buffers")
     return program

@@ -14,6 +14,7 @@ from manualbp.measuring.gradients import GRADIENTS, Gradient, chain_backward, ch
 from manualbp.measuring.oracle import VerificationError
 
 EYE = tf.eye(12)
+QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def ones(*shape):
@@ -145,22 +146,47 @@ def test_what_cannot_be_counted_is_refused_by_name():
         hlo.flops(program(lambda x: tf.sort(x), ones(8)).hlo_module)
 
 
-def test_the_program_is_optimised():
-    """In some stages TensorFlow hands out the instructions from before the optimisation."""
-    x = ones(64, 30)
-    function = tf.function(lambda x: tf.exp(x) + x, jit_compile=True)
-    text = function.experimental_get_compiler_ir(x)(stage="optimized_hlo")
-    found = structure.optimised_hlo(function, x).hlo_module
-    assert hlo.instructions(found) == sum(" = " in line for line in text.splitlines())
+def test_the_counted_program_is_the_one_that_ran(tmp_path):
+    # XLA writes each program that it compiles where XLA_FLAGS say, if they do so from the start.
+    code = (
+        "import pathlib, sys\n"
+        "from manualbp import build_step\n"
+        "from manualbp.measuring import hlo, structure\n"
+        "step = build_step('chain', 'xla', batch=64)\n"
+        "(ran,) = pathlib.Path(sys.argv[1]).glob('*after_optimizations.txt')\n"
+        "lines = ran.read_text().splitlines()\n"
+        "found = structure.optimised_hlo(\n"
+        "    step.function, step.problem.inputs, step.problem.targets\n"
+        ").hlo_module\n"
+        "assert hlo.instructions(found) == sum(' = ' in line for line in lines)\n"
+        "assert hlo.fusions(found) == sum(' fusion(' in line for line in lines) > 0\n"
+    )
+    environment = {**QUIET, "XLA_FLAGS": f"--xla_dump_to={tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, env=environment, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("lacks", ["hlo_module", "buffer_assignment"])
-def test_a_program_that_lacks_a_part_is_refused(lacks):
+@pytest.mark.parametrize(
+    ("stage", "lacks"),
+    [
+        ("optimized_hlo_serialized", "computations"),
+        ("optimized_hlo_proto_serialized", "buffer_assignment"),
+    ],
+)
+def test_a_program_that_lacks_a_part_is_refused(stage, lacks):
+    whole = program(lambda x: x + x, EYE)
+    stages = {
+        "optimized_hlo_serialized": whole.hlo_module,
+        "optimized_hlo_proto_serialized": whole,
+    }
+    given = {name: type(part).FromString(part.SerializeToString()) for name, part in stages.items()}
+    given[stage].ClearField(lacks)
+
     class Lacking:
         def experimental_get_compiler_ir(self, x):
-            whole = program(lambda x: x + x, x)
-            whole.ClearField(lacks)
-            return lambda stage: whole.SerializeToString()
+            return lambda stage: given[stage].SerializeToString()
 
     with pytest.raises(structure.StructureError, match="without instructions or without buffers"):
         structure.optimised_hlo(Lacking(), EYE)
@@ -280,7 +306,7 @@ def test_every_benchmark_repeats_bit_for_bit_in_another_process():
     )
 
     def counted(seed):
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONHASHSEED": seed}
+        environment = {**QUIET, "PYTHONHASHSEED": seed}
         done = subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, env=environment
         )
