@@ -92,7 +92,7 @@ QUANTITIES = {
 which benchmarks are ours.
 """
 
-_IMPLIED_MODES = {
+IMPLIED_MODES = {
     "steady_backward": "eager",  # the tape's pass alone has a time only in eager mode
     "track_eager_operations": "eager",
     "track_graph_nodes": "graph",
@@ -424,7 +424,7 @@ def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
     for column in ("batch", "steps_per_call"):
         value = values.get(column)
         case[column] = value if type(value) is int else None  # a bool is not a batch
-    case["mode"] = case["mode"] or _IMPLIED_MODES.get(quantity)
+    case["mode"] = case["mode"] or IMPLIED_MODES.get(quantity)
     return case
 
 
