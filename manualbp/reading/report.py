@@ -1,5 +1,6 @@
 """A run's report on disk: pictures, tables as Markdown, and the tidy table as CSV."""
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from manualbp.reading.frame import (
     runs,
     select,
 )
+from manualbp.reading.history import change_points, history
+from manualbp.reading.history_figures import history_figure, pick_lines
+from manualbp.reading.history_words import changes_markdown
 
 DPI = 150
 
@@ -37,11 +41,13 @@ def write_report(
     It is the run that started last, among those of ``machine`` and of ``commit`` (a hash or its
     beginning) where these are given.  Written are ``report.md``, ``results.csv`` (the columns of
     ``load_results``, samples joined by spaces) and, for each network and device with anything to
-    show, ``speedup-``, ``time-`` and ``first-call-<network>-<device>`` as PNG and SVG.  The same
-    results give the same bytes.  ``ResultsError`` is raised for results that cannot be read and
+    show, ``speedup-``, ``time-`` and ``first-call-<network>-<device>`` as PNG and SVG, and
+    ``history`` where there are several commits of the machine.  The same results give the same
+    bytes.  ``ResultsError`` is raised for results that cannot be read and
     for a machine or a commit that is not among them.
     """
-    frame = _pick(load_results(results), machine, commit)
+    everything = load_results(results)
+    frame = _pick(everything, machine, commit)
     output.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     pictures: dict[tuple[str, str], list[tuple[str, str]]] = {}
@@ -57,8 +63,10 @@ def write_report(
                 files += _save(figure, output, stem)
                 picture = (f"{description}: {network} on {device}", f"{stem}.svg")
                 pictures.setdefault((network, device), []).append(picture)
+    past, drawn = _write_history(everything, frame, output)
+    files += drawn
     text = output / "report.md"
-    text.write_text(summary.markdown(frame, pictures), encoding="utf-8", newline="\n")
+    text.write_text(summary.markdown(frame, pictures) + past, encoding="utf-8", newline="\n")
     table = output / "results.csv"
     _write_csv(frame, table)
     return Report(summary.headline(frame), (text, table, *files))
@@ -82,6 +90,21 @@ def _pick(frame: pd.DataFrame, machine: str | None, commit: str | None) -> pd.Da
             )
         frame = frame[frame["commit"] == found[0]]
     return latest_run(frame)
+
+
+def _write_history(
+    everything: pd.DataFrame, run: pd.DataFrame, output: Path
+) -> tuple[str, list[Path]]:
+    """Draw the history of the run's machine; return its section and files, if there is one."""
+    lines = history(everything[everything["machine"] == run["machine"].iloc[0]])
+    if lines["commit"].nunique() < 2:
+        return "", []
+    found = change_points(lines)
+    files: list[Path] = []
+    with contextlib.suppress(figures.NothingToDrawError):
+        files = _save(history_figure(pick_lines(lines, found), found), output, "history")
+    picture = "history.svg" if files else None
+    return "\n" + changes_markdown(lines, found, picture), files
 
 
 def _file_name(name: str) -> str:
