@@ -1,6 +1,7 @@
-"""A run's report on disk: pictures, tables as Markdown, and the tidy table as CSV."""
+"""A report on disk: the page, pictures, tables as Markdown, and the tidy table as CSV."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from manualbp.reading import figures, summary
+from manualbp.reading import figures, page, summary
 from manualbp.reading.frame import (
+    RUN,
     ResultsError,
     distinct,
     latest_run,
@@ -23,25 +25,95 @@ DPI = 150
 
 @dataclass(frozen=True)
 class Report:
-    """What ``write_report`` wrote: the headline, and the files, ``report.md`` first."""
+    """What ``write_report`` wrote: the headline, and the files, the page first."""
 
     headline: str
     files: tuple[Path, ...]
 
 
 def write_report(
-    results: Path, output: Path, *, machine: str | None = None, commit: str | None = None
+    results: Path | Sequence[Path],
+    output: Path,
+    *,
+    machine: str | None = None,
+    commit: str | None = None,
+    command: str = "manualbp report",
 ) -> Report:
     """Write the report of one run in ``results`` to the directory ``output``.
 
     It is the run that started last, among those of ``machine`` and of ``commit`` (a hash or its
-    beginning) where these are given.  Written are ``report.md``, ``results.csv`` (the columns of
-    ``load_results``, samples joined by spaces) and, for each network and device with anything to
-    show, ``speedup-``, ``time-`` and ``first-call-<network>-<device>`` as PNG and SVG.  The same
-    results give the same bytes.  ``ResultsError`` is raised for results that cannot be read and
-    for a machine or a commit that is not among them.
+    beginning) where these are given.  Written are ``index.html``, the page; ``report.md``;
+    ``results.csv`` (the columns of ``load_results``, samples joined by spaces) and, for each
+    network and device with anything to show, the ``FIGURES`` as ``<figure>-<network>-<device>``
+    in PNG and SVG.  Of several ``results`` there is one run each: they stand side by side on the
+    page and one after the other in the table, and the text and the pictures of each are in a
+    folder of its own.  ``command`` is what the page says that made it.  The same results give the
+    same bytes.  ``ResultsError`` is raised for results that cannot be read and for a machine or a
+    commit that is not among them.
     """
-    frame = _pick(load_results(results), machine, commit)
+    chosen = _runs(_paths(results), machine, commit)
+    table = pd.concat([run.frame for run in chosen])
+    output.mkdir(parents=True, exist_ok=True)
+    files = [output / "index.html", output / "results.csv"]
+    csv = page.as_csv(table)
+    files[0].write_text(page.render(chosen, csv, command), encoding="utf-8", newline="\n")
+    files[1].write_text(csv, encoding="utf-8", newline="\n")
+    for run in chosen:
+        files += _write_run(run.frame, output / run.key)
+    return Report(_headline(chosen), tuple(files))
+
+
+def _paths(results: Path | Sequence[Path]) -> Sequence[Path]:
+    return [results] if isinstance(results, Path) else results
+
+
+def _runs(paths: Sequence[Path], machine: str | None, commit: str | None) -> list[page.Run]:
+    """Return the run of every path, its rows numbered through as the table has them."""
+    found: list[tuple[Path, pd.DataFrame, pd.DataFrame]] = []
+    for path in paths:
+        everything = load_results(path)
+        newest = _pick(everything, machine, commit)
+        first = newest.iloc[0]
+        same = (everything["machine"] == first["machine"]) & (
+            everything["environment"] == first["environment"]
+        )
+        if not any(_same_run(newest, other) for _, other, _ in found):
+            found.append((path, newest, everything[same]))
+    labels = page.label_runs([_identity(path, newest) for path, newest, _ in found])
+    chosen, start = [], 0
+    for label, (_, newest, past) in zip(labels, found, strict=True):
+        key = _file_name(label.replace(" · ", "-").replace(" ", "-")) if len(found) > 1 else ""
+        numbered = newest.set_axis(range(start, start + len(newest)))
+        chosen.append(page.Run(key, label, numbered, past))
+        start += len(newest)
+    return chosen
+
+
+def _same_run(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    return bool((one[RUN].iloc[0] == other[RUN].iloc[0]).all()) and len(one) == len(other)
+
+
+def _identity(path: Path, frame: pd.DataFrame) -> dict[str, str]:
+    """Return what may tell a run from others, in the order in which a reader wants it."""
+    run = frame.iloc[0]
+    return {
+        "machine": run["machine"],
+        "tensorflow": f"TensorFlow {run['tensorflow']}",
+        "python": f"Python {run['python']}",
+        "environment": run["environment"],
+        "commit": run["commit"][:8],
+        "path": str(path),
+    }
+
+
+def _headline(chosen: Sequence[page.Run]) -> str:
+    if len(chosen) == 1:
+        return summary.headline(chosen[0].frame)
+    return "\n\n".join(f"{run.label}\n{summary.headline(run.frame)}" for run in chosen)
+
+
+def _write_run(frame: pd.DataFrame, output: Path) -> list[Path]:
+    """Write a run's text and pictures."""
     output.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     pictures: dict[tuple[str, str], list[tuple[str, str]]] = {}
@@ -59,9 +131,7 @@ def write_report(
                 pictures.setdefault((network, device), []).append(picture)
     text = output / "report.md"
     text.write_text(summary.markdown(frame, pictures), encoding="utf-8", newline="\n")
-    table = output / "results.csv"
-    _write_csv(frame, table)
-    return Report(summary.headline(frame), (text, table, *files))
+    return [text, *files]
 
 
 def _pick(frame: pd.DataFrame, machine: str | None, commit: str | None) -> pd.DataFrame:
@@ -95,8 +165,3 @@ def _save(figure: Figure, output: Path, stem: str) -> list[Path]:
         figure.savefig(png, dpi=DPI)
         figure.savefig(svg, metadata={"Date": None})
     return [png, svg]
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    joined = frame["samples"].map(lambda samples: " ".join(map(repr, samples)))
-    frame.assign(samples=joined).to_csv(path, index=False, lineterminator="\n")
