@@ -28,7 +28,7 @@ CASE = ["network", "gradient", "mode", "device", "batch"]
 
 COLUMNS = [
     *("machine", "cpu", "python", "environment", "tensorflow", "commit", "date", "started"),
-    *("benchmark", "quantity", "kind", "unit"),
+    *("benchmark", "quantity", "kind", "unit", "version"),
     *(*CASE, "steps_per_call"),
     *("status", "value", "low", "high", "processes", "samples"),
 ]
@@ -91,6 +91,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
     - ``benchmark``, ``quantity``: asv's full name, and its last component
     - ``kind``: asv's type of benchmark, among others ``time``, ``ratio`` and ``track``
     - ``unit``: of ``value``, ``low``, ``high`` and ``samples``; ``seconds`` for times
+    - ``version``: of the benchmark as it was measured; numbers of two versions are not comparable
     - ``network``, ``gradient``, ``mode``, ``device``: the case's names
     - ``batch``: examples in a step (Int64)
     - ``steps_per_call``: SGD steps in one call, for ``steady_sgd`` (Int64)
@@ -349,6 +350,7 @@ def _cells(
         "quantity": quantity,
         "kind": benchmark.get("type") or (known.kind if known else None),
         "unit": benchmark.get("unit") or (known.unit if known else None),
+        "version": None if stored.get("version") is None else str(stored["version"]),
     }
     names = _parameter_names(len(params), benchmark, known)
     for combination, result, values in zip(combinations, results, samples, strict=True):

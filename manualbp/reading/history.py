@@ -1,0 +1,164 @@
+"""A cell over commits: its line, what changed beside the code, and where its level changed."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from manualbp.reading.frame import CASE, COLUMNS, FAILED, OK, QUANTITIES, RUN, SKIPPED
+from manualbp.reading.levels import Change, changes
+
+SERIES = ["machine", *CASE, "steps_per_call", "quantity", "benchmark", "version"]
+"""The columns that tell one line from another.  TensorFlow is not among them: it is marked."""
+
+MARKS = ["tensorflow_changed", "environment_changed", "cpu_changed"]
+"""What is marked in a line: each says that its column differs from the last one recorded."""
+
+HISTORY_COLUMNS = [*COLUMNS, "series", "place", *MARKS]
+"""The columns of ``history``, in order."""
+
+CHANGE_COLUMNS = [
+    *("series", *SERIES, "kind", "unit"),
+    *("commit", "previous", "date", "before", "after", "ratio", "low", "high"),
+    *("commits_before", "commits_after", "exact", *MARKS),
+]
+"""The columns of ``change_points``, in order."""
+
+NOISY_COUNTS = ("track_peak_memory", "track_peak_memory_import")
+"""Tracked numbers that are measured, not counted: they differ a little from run to run."""
+
+
+def history(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of ``load_results`` as lines over commits.
+
+    A line is one case of one quantity on one machine (the columns in ``SERIES``) and has one row
+    for each commit.  Rows stand line by line, and in a line by the commit's date; commits of one
+    date by when they were measured.  Where a commit was measured in several environments, a line
+    keeps the environment of the commit that follows, and at its end the one measured last.  Cells
+    that the columns cannot tell apart (of foreign benchmarks, whose parameters have no column)
+    are left out.  The columns are those of ``load_results`` and
+
+    - ``series``: the line's number (int)
+    - ``place``: the commit's place in the order of its machine's commits, from 0 (int)
+    - ``tensorflow_changed``, ``environment_changed``, ``cpu_changed``: whether the column differs
+      from the last one recorded earlier in the line (bool)
+    """
+    alike = frame.duplicated([*SERIES, "commit", "environment"], keep=False)
+    lines = frame[~alike].copy()
+    lines["series"] = lines.groupby(SERIES, sort=False, dropna=False).ngroup()
+    lines = lines.merge(_places(frame), on=["machine", "commit"], how="left")
+    lines = lines.sort_values(["series", "place"], kind="stable", ignore_index=True)
+    lines = _in_one_environment(lines)
+    for mark in MARKS:
+        lines[mark] = _changes(lines, mark.removesuffix("_changed"))
+    return lines[HISTORY_COLUMNS]
+
+
+def change_points(lines: pd.DataFrame) -> pd.DataFrame:
+    """Return where the lines of ``history`` change their level, a row for each change.
+
+    The columns besides the line's own (``series`` and ``SERIES``, ``kind``, ``unit``):
+
+    - ``commit``, ``date``: the first commit of the new level
+    - ``previous``: the last measured commit of the old level
+    - ``before``, ``after``: geometric means over the commits of the two levels, in ``unit``
+    - ``ratio``: after over before, and ``low`` and ``high``, its 95 % interval (NaN if exact)
+    - ``commits_before``, ``commits_after``: how many measured commits the two levels have (int)
+    - ``exact``: whether the number is counted, not measured: any difference is a change, and
+      ``before`` and ``after`` are the two commits' own numbers (bool)
+    - ``tensorflow_changed``, ``environment_changed``, ``cpu_changed``: whether the column differs
+      between ``previous`` and ``commit`` (bool)
+
+    Only quantities of this project's suite are looked at: of a foreign number it is not known
+    whether it is counted or measured.
+    """
+    good = lines[(lines["status"] == OK) & lines["quantity"].isin(list(QUANTITIES))]
+    rows: list[dict[str, Any]] = []
+    for _, line in good.groupby("series", sort=False):
+        rows += _changes_of_line(line)
+    table = pd.DataFrame(rows, columns=CHANGE_COLUMNS)
+    types = {"batch": "Int64", "steps_per_call": "Int64", "series": "int64"}
+    types |= dict.fromkeys(["commits_before", "commits_after"], "int64")
+    types |= dict.fromkeys(["before", "after", "ratio", "low", "high"], "float64")
+    return table.astype(types | dict.fromkeys(["exact", *MARKS], "bool"))
+
+
+# ---------------------------------------------------------------- lines
+
+
+def _places(frame: pd.DataFrame) -> pd.DataFrame:
+    """Count each machine's commits in the order of their dates; those without one come last."""
+    commits = frame.groupby(["machine", "commit"], sort=False, as_index=False).agg(
+        date=("date", "max"), started=("started", "min")
+    )
+    commits = commits.sort_values(["date", "started", "commit"])
+    commits["place"] = commits.groupby("machine").cumcount()
+    return commits[["machine", "commit", "place"]]
+
+
+def _in_one_environment(lines: pd.DataFrame) -> pd.DataFrame:
+    """Keep one row for each commit of a line, as ``history`` says."""
+    crowded = lines.loc[lines.duplicated(["series", "place"]), "series"].unique()
+    if not len(crowded):
+        return lines
+    started = lines.groupby(RUN, dropna=False)["started"].transform("max")
+    rank = lines["status"].map({OK: 0, FAILED: 1, SKIPPED: 2})
+    # The best candidate of a commit first: measured rather than not, then measured last.
+    order = pd.DataFrame({"started": started, "rank": rank, **lines[["series", "place"]]})
+    order = order.sort_values(
+        ["series", "place", "rank", "started"], ascending=[True, False, True, False], kind="stable"
+    )
+    keep = []
+    for _, line in order[order["series"].isin(crowded)].groupby("series", sort=False):
+        following = None
+        for _, commit in line.groupby("place", sort=False):
+            best = commit.index[commit["rank"] == commit["rank"].iloc[0]]
+            environments = lines.loc[best, "environment"]
+            kept = environments.index[environments == following]
+            keep.append(kept[0] if len(kept) else best[0])
+            following = lines.loc[keep[-1], "environment"]
+    alone = lines.index[~lines["series"].isin(crowded)]
+    return lines.loc[alone.union(pd.Index(keep))].reset_index(drop=True)
+
+
+def _changes(lines: pd.DataFrame, column: str) -> "pd.Series[bool]":
+    """Say in which rows a column differs from the last value recorded earlier in the line."""
+    earlier = lines.groupby("series")[column].ffill().groupby(lines["series"]).shift()
+    return lines[column].notna() & earlier.notna() & (lines[column] != earlier)
+
+
+# ---------------------------------------------------------------- changes
+
+
+def _changes_of_line(line: pd.DataFrame) -> list[dict[str, Any]]:
+    first = line.iloc[0]
+    values = line["value"].tolist()
+    exact = first["kind"] == "track" and first["quantity"] not in NOISY_COUNTS
+    found = _differences(values) if exact else changes(values)
+    rows = []
+    for change in found:
+        new, old = line.iloc[change.place], line.iloc[change.place - 1]
+        row = {column: first[column] for column in ["series", *SERIES, "kind", "unit"]}
+        row |= {"commit": new["commit"], "previous": old["commit"], "date": new["date"]}
+        row |= {column: getattr(change, column) for column in ("before", "after", "ratio")}
+        row |= {"low": change.low, "high": change.high, "exact": exact}
+        row |= {"commits_before": change.place - change.start}
+        row |= {"commits_after": change.stop - change.place}
+        row |= {mark: _differ(old, new, mark.removesuffix("_changed")) for mark in MARKS}
+        rows.append(row)
+    return rows
+
+
+def _differences(values: Sequence[float]) -> list[Change]:
+    """Return every difference between two neighbours, for a number that is counted."""
+    places = [i for i in range(1, len(values)) if values[i] != values[i - 1]]
+    edges = [0, *places, len(values)]
+    return [
+        Change(start, place, stop, values[start], values[place], math.nan, math.nan)
+        for start, place, stop in zip(edges, edges[1:], edges[2:], strict=False)
+    ]
+
+
+def _differ(old: "pd.Series[Any]", new: "pd.Series[Any]", column: str) -> bool:
+    return pd.notna(old[column]) and pd.notna(new[column]) and bool(old[column] != new[column])
