@@ -27,7 +27,8 @@ CASE = ["network", "gradient", "mode", "device", "batch"]
 """The columns that tell one case from another."""
 
 COLUMNS = [
-    *("machine", "cpu", "python", "environment", "tensorflow", "commit", "date", "started"),
+    *("machine", "cpu", "cores", "python", "environment", "tensorflow"),
+    *("commit", "date", "started"),
     *("benchmark", "quantity", "kind", "unit", "version"),
     *(*CASE, "steps_per_call"),
     *("status", "value", "low", "high", "processes", "samples"),
@@ -40,11 +41,15 @@ class ResultsError(ValueError):
 
 
 class Quantity(NamedTuple):
-    """What a benchmark of this project's suite measures: asv's kind, its unit, its parameters."""
+    """What a benchmark of this project's suite measures: asv's kind, its unit, its parameters.
+
+    ``exact`` is a number that repeats bit for bit: compared by equality, never by statistics.
+    """
 
     kind: str
     unit: str
     parameters: tuple[str, ...]
+    exact: bool = False
 
 
 _NO_GRADIENT = ("network", "mode", "device", "batch")
@@ -84,6 +89,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
     The columns (text unless a type is given; missing where a benchmark has no such parameter):
 
     - ``machine``, ``cpu``, ``python``: the machine's name, its processor, the Python version
+    - ``cores``: how many the machine has, as asv stored it; missing where it stored none (Int64)
     - ``environment``: asv's name of the environment, which holds the versions of requirements
     - ``tensorflow``: the version required of TensorFlow, missing where asv recorded none
     - ``commit``: full hash
@@ -311,12 +317,18 @@ def _facts(result: Mapping[str, Any], file: Path) -> dict[str, Any]:
     return {
         "machine": str(params.get("machine") or file.parent.name),
         "cpu": params.get("cpu") or None,
+        "cores": _number(params.get("num_cpu")),
         "python": params.get("python") or result.get("python") or None,
         "environment": str(result.get("env_name") or "unknown"),
         "tensorflow": params.get("tensorflow") or required.get("tensorflow") or None,
         "commit": str(result["commit_hash"]),
         "date": result.get("date"),
     }
+
+
+def _number(text: Any) -> int | None:
+    """Read a number of ``machine.json``, which holds text and may be written by hand."""
+    return int(text) if str(text).isdecimal() else None
 
 
 def _quantity(name: str) -> str:
@@ -425,7 +437,7 @@ def _as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame.from_records(rows, columns=COLUMNS)
     for column in ("date", "started"):
         frame[column] = pd.to_datetime(frame[column], unit="ms", utc=True)
-    types = {"batch": "Int64", "steps_per_call": "Int64", "processes": "int64"}
+    types = dict.fromkeys(["cores", "batch", "steps_per_call"], "Int64") | {"processes": "int64"}
     return frame.astype({**types, "value": "float64", "low": "float64", "high": "float64"})
 
 

@@ -126,6 +126,7 @@ def write_machine(
     model: Model = model,
     suite: dict[str, tuple[str, str, tuple[str, ...]]] = SUITE,
     started: int = DATE,
+    cores: str = "2",
     extra: dict[str, list[Any]] | None = None,
 ) -> Path:
     """Write one machine's folder with one result file, and return the file's path."""
@@ -136,7 +137,7 @@ def write_machine(
         "os": "Linux 6.8",
         "cpu": "An imagined CPU @ 2.50GHz",
         "ram": "16384000",
-        "num_cpu": "2",
+        "num_cpu": cores,
         "arch": "x86_64",
     }
     (folder / "machine.json").write_text(json.dumps({**facts, "version": 1}))

@@ -23,6 +23,7 @@ from asvfiles import (
 from manualbp.cases import NETWORKS
 from manualbp.reading.frame import (
     COLUMNS,
+    QUANTITIES,
     ResultsError,
     distinct,
     latest_run,
@@ -84,9 +85,24 @@ def test_the_facts_of_the_run_stand_in_every_row(complete):
     assert set(frame["commit"]) == {COMMIT}
     assert set(frame["tensorflow"]) == {"2.21.0"}
     assert set(frame["machine"]) == {"laptop"}
+    assert set(frame["cores"]) == {2}
     assert set(frame["environment"]) == {"virtualenv-py3.11-tensorflow2.21.0"}
     assert set(frame["started"]) == {pd.Timestamp(DATE, unit="ms", tz="UTC")}
     assert set(frame["date"]) == {pd.Timestamp(DATE - 1000, unit="ms", tz="UTC")}
+
+
+@pytest.mark.parametrize("stored", ["", "unknown", "-1", "2.5"])
+def test_cores_that_asv_did_not_store_are_missing(tmp_path, stored):
+    frame = load_results(write_machine(tmp_path, cores=stored))
+    assert frame["cores"].dtype == "Int64"
+    assert frame["cores"].isna().all()
+
+
+def test_no_statistical_number_is_called_exact():
+    exact = {name for name, quantity in QUANTITIES.items() if quantity.exact}
+    assert {QUANTITIES[name].kind for name in exact} <= {"track"}
+    # An error in ulp wanders with the order of a sum, a peak with whatever else was allocated.
+    assert not exact & {"track_error_ulp", "track_peak_memory", "track_peak_memory_import"}
 
 
 def test_batches_at_which_a_network_is_not_measured_are_left_out(complete):

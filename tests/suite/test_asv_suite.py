@@ -45,7 +45,7 @@ def test_the_reading_wing_knows_every_benchmark(benchmarks):
         name.rpartition(".")[2]: (entry["type"], entry["unit"], tuple(entry["param_names"]))
         for name, entry in benchmarks.items()
     }
-    assert found == {name: tuple(quantity) for name, quantity in QUANTITIES.items()}
+    assert found == {name: quantity[:3] for name, quantity in QUANTITIES.items()}
 
 
 def test_parameters_are_the_same_on_every_machine(benchmarks):
