@@ -20,6 +20,7 @@ from manualbp.reading.page import (
     facts,
     headline,
     matrix,
+    past,
     svg,
     tracked,
     words,
@@ -80,6 +81,8 @@ def _sections(places: Sequence[Place]) -> dict[str, list[Any]]:
         "accuracy": over(lambda place: tracked.grid(place, "track_error_ulp", "Error")),
         "accuracy_speed": over(tracked.beside_speed),
         "not_finite": [(place, found) for place in places if (found := tracked.not_finite(place))],
+        "structure": over(tracked.structure),
+        "history": over(past.past),
         "memory": over(lambda place: tracked.grid(place, "track_peak_memory", "Peak memory")),
     }
 
@@ -105,6 +108,8 @@ def _files(sections: dict[str, list[Any]]) -> dict[str, str]:
         files[f"{_name(made)}.csv"] = made.csv
         if isinstance(made, compiling.Compiling):
             files[f"{made.place.name('break-even')}.csv"] = made.break_even_csv
+        if isinstance(made, past.Past) and made.figure is not None:
+            files[f"{made.figure.name}.csv"] = made.figure.csv
     return files
 
 

@@ -24,6 +24,15 @@ def batch_axis(batches: Iterable[int]) -> Axis:
     )
 
 
+def count_axis(labels: Sequence[str], label: str) -> Axis:
+    """Return an axis of things in order, from 0, some of them labelled."""
+    last = len(labels) - 1
+    shown = sorted({round(last * share / 4) for share in range(5)})
+    ticks = tuple((float(place), labels[place]) for place in shown)
+    room = max(0.04 * last, 0.4)
+    return Axis(-room, last + room, ticks, label, counts=True)
+
+
 def speedup_axis(values: Iterable[float], ends: Iterable[float]) -> Axis:
     """Return an axis of speedups, parity and some room on both its sides always on it."""
     low, high = _range(values, ends)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from manualbp.cases import BASELINE, MODES, NETWORKS
 from manualbp.reading.frame import CASE, OK, SKIPPED, distinct, records, select, speedups
+from manualbp.reading.history import change_points, history
 from manualbp.reading.page import svg, words
 
 MODE_TITLES = {
@@ -39,6 +40,16 @@ class Run:
     def cells(self) -> pd.DataFrame:
         """The run's speedups."""
         return speedups(self.frame)
+
+    @cached_property
+    def lines(self) -> pd.DataFrame:
+        """The history of every cell, the commits of the run's machine and environment."""
+        return history(self.past)
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """Where the level of a cell changed."""
+        return change_points(self.lines)
 
     @cached_property
     def rows(self) -> dict[tuple[Any, ...], int]:

@@ -7,7 +7,7 @@ row in the table of cells (``data-row``); the script shows both.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
@@ -15,6 +15,9 @@ WIDTH, HEIGHT = 390, 272
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 40
 _CROSS_STRIP = 15
 """Height of the strip that one gradient's crosses take under the data."""
+
+_WHISKERS = 40
+"""A line of more points has its band alone: whiskers would hide it."""
 
 LOOKS = 7
 """How many looks there are, the baseline's included; further gradients begin anew."""
@@ -35,21 +38,27 @@ _Place = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Axis:
-    """A logarithmic axis: its range, its ticks (value and text), its label."""
+    """An axis: its range, its ticks (value and text), its label; logarithmic unless it counts."""
 
     low: float
     high: float
     ticks: tuple[tuple[float, str], ...]
     label: str
+    counts: bool = False
 
     def place(self, value: float) -> float:
         """Return where on the axis a value lies, from 0 to 1."""
+        if self.counts:
+            return (value - self.low) / (self.high - self.low)
         return math.log(value / self.low) / math.log(self.high / self.low)
 
 
 @dataclass(frozen=True)
 class Point:
-    """A measured value: its place, its interval (NaN where there is none), its words, its row."""
+    """A measured value: its place, its interval (NaN where there is none), its words, its row.
+
+    One without words is part of its line only: it has no marker.
+    """
 
     x: float
     y: float
@@ -81,6 +90,18 @@ class Yardstick:
 
 
 @dataclass(frozen=True)
+class Event:
+    """Something that happened at one place of the batch or commit axis, and its words.
+
+    ``kind`` is ``mark`` for what changed around the code, ``change`` for a change of level.
+    """
+
+    kind: str
+    x: float
+    text: str
+
+
+@dataclass(frozen=True)
 class Panel:
     """One panel of a figure; ``finding`` is its alternative text and says what it shows."""
 
@@ -92,7 +113,8 @@ class Panel:
     mode: str | None = None
     parity: bool = False
     zone: tuple[tuple[float, float, float], ...] = ()
-    yardsticks: tuple[Yardstick, ...] = field(default=())
+    yardsticks: tuple[Yardstick, ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 def marker(look: int) -> Markup:
@@ -149,6 +171,7 @@ def draw(panel: Panel) -> Markup:
     parts += [_intervals(line, x, y) for line in panel.lines]
     parts.append("</svg>")
     parts += [_line(line, x, y) for line in panel.lines]
+    parts += [_event(event, x(event.x), floor) for event in panel.events]
     row = 0
     for line in panel.lines:
         if line.failed:
@@ -164,9 +187,11 @@ def _intervals(line: Line, x: _Place, y: _Place) -> str:
     parts = []
     if line.joined and len(known) > 1:
         parts.append(_band("band", [(x(p.x), y(p.low), y(p.high)) for p in known]))
-    parts += [
-        f'<path class="whisker" d="M{x(p.x):.1f} {y(p.low):.1f}V{y(p.high):.1f}"/>' for p in known
-    ]
+    if len(known) <= _WHISKERS:
+        parts += [
+            f'<path class="whisker" d="M{x(p.x):.1f} {y(p.low):.1f}V{y(p.high):.1f}"/>'
+            for p in known
+        ]
     return f'<g class="look-{line.look % LOOKS}">{"".join(parts)}</g>'
 
 
@@ -175,7 +200,7 @@ def _line(line: Line, x: _Place, y: _Place) -> str:
     if line.joined and len(line.points) > 1:
         path = "L".join(f"{x(p.x):.1f} {y(p.y):.1f}" for p in line.points)
         parts.append(f'<path class="line" stroke-dasharray="{line.dash}" d="M{path}"/>')
-    parts += [_point(p, x(p.x), y(p.y), _SHAPES[line.look % LOOKS]) for p in line.points]
+    parts += [_point(p, x(p.x), y(p.y), _SHAPES[line.look % LOOKS]) for p in line.points if p.tip]
     return f'<g class="look-{line.look % LOOKS}">{"".join(parts)}</g>'
 
 
@@ -190,6 +215,16 @@ def _point(point: Point, x: float, y: float, shape: str) -> str:
 def _cross(line: Line, point: Point, x: float, y: float) -> str:
     cross = f'<g class="hollow">{_SHAPES[line.look % LOOKS]}</g><path d="M-4-4 4 4M4-4-4 4"/>'
     return f'<g class="failed look-{line.look % LOOKS}">{_point(point, x, y, cross)}</g>'
+
+
+def _event(event: Event, x: float, floor: float) -> str:
+    if event.kind == "mark":
+        line = f'<path d="M{x:.1f} {_TOP}V{floor}"/>'
+        shape, y = '<path d="M0-4 4 0 0 4-4 0Z"/>', float(_TOP)
+    else:
+        line, shape, y = "", '<path d="M0-9 4-1-4-1Z"/>', float(floor)
+    point = Point(0, 0, math.nan, math.nan, event.text)
+    return f'<g class="event {event.kind}">{line}{_point(point, x, y, shape)}</g>'
 
 
 def _yardstick(stick: Yardstick, x: _Place, y: _Place) -> str:

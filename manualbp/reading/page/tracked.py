@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from manualbp.cases import MODES
-from manualbp.reading.frame import FAILED, OK, SKIPPED, distinct, records
+from manualbp.cases import BASELINE, MODES
+from manualbp.reading.frame import FAILED, OK, QUANTITIES, SKIPPED, distinct, records
 from manualbp.reading.page import axes, words
 from manualbp.reading.page.matrix import GLYPHS
 from manualbp.reading.page.model import (
@@ -70,6 +70,66 @@ def grid(place: Place, quantity: str, title: str) -> Grid | None:
         place.name(quantity.removeprefix("track_").replace("_", "-")), place, title, unit,
         tuple(batches), tuple(lines), _finding(rows, title, unit), to_csv(rows, _COLUMNS),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a step is made of: a line for each count and batch, a column for each gradient."""
+
+    name: str
+    place: Place
+    gradients: tuple[tuple[str, int], ...]
+    lines: tuple[tuple[str, str, int | None, tuple[Entry, ...]], ...]
+    finding: str
+    csv: str
+
+
+def structure(place: Place) -> Structure | None:
+    """Return the counts of operations, nodes, instructions and bytes, where they were tracked."""
+    exact = [name for name, quantity in QUANTITIES.items() if quantity.exact]
+    rows = place.frame[place.frame["quantity"].isin(exact)]
+    rows = rows[(rows["status"] != SKIPPED) & rows["gradient"].notna()]
+    if rows.empty:
+        return None
+    gradients = distinct(rows["gradient"])
+    lines = []
+    said = []
+    groups: dict[tuple[str, str, int | None], list[Row]] = {}
+    for row in records(rows):
+        batch = None if pd.isna(row["batch"]) else int(row["batch"])
+        groups.setdefault((row["quantity"], str(row["mode"]), batch), []).append(row)
+    for (quantity, mode, batch), mine in groups.items():
+        known = {row["gradient"]: row for row in mine}
+        base = known.get(BASELINE)
+        entries = tuple(_count(known.get(gradient), base) for gradient in gradients)
+        title = quantity.removeprefix("track_").replace("_", " ")
+        title = title.removeprefix(f"{mode} ")
+        lines.append((title, mode, batch, entries))
+        fewest = min(
+            (row for row in known.values() if row["status"] == OK),
+            key=lambda row: float(row["value"]),
+            default=None,
+        )
+        if fewest is not None and title in ("operations", "nodes", "instructions"):
+            said.append(f"{mode} {title}: fewest {fewest['value']:,.0f} ({fewest['gradient']})")
+    return Structure(
+        place.name("structure"), place,
+        tuple((gradient, place.run.looks[gradient]) for gradient in gradients),
+        tuple(lines), f"{'; '.join(dict.fromkeys(said))}." if said else "",
+        to_csv(rows, (*_COLUMNS, "unit")),
+    )  # fmt: skip
+
+
+def _count(row: Row | None, base: Row | None) -> Entry:
+    """Return a count, and its ratio to the tape's."""
+    if row is None:
+        return Entry("none", "")
+    if row["status"] != OK:
+        return Entry(str(row["status"]), GLYPHS[row["status"]])
+    text = f"{row['value']:,.0f}"
+    if base is not None and base is not row and base["status"] == OK and base["value"]:
+        text += f" ({row['value'] / base['value']:.2f}{words.TIMES})"
+    return Entry("ok", text, row["value"])
 
 
 def not_finite(place: Place) -> list[str]:
@@ -156,7 +216,7 @@ def _entry(place: Place, row: Row | None, unit: str) -> Entry:
     case = f"{row['gradient']}, {row['mode']}, batch {row['batch']:,}"
     if row["status"] != OK:
         kind = str(row["status"])
-        return Entry(kind, GLYPHS.get(kind, kind), tip=f"{case}: {kind}")
+        return Entry(kind, GLYPHS[kind], tip=f"{case}: {kind}")
     text = words.number(row["value"], unit)
     tip = f"{case}: {text}"
     key = (row["quantity"], *(row[n] for n in ("network", "gradient", "mode", "device", "batch")))
