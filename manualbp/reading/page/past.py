@@ -205,7 +205,7 @@ def _line(place: Place, means: pd.DataFrame, gradient: str, order: dict[int, flo
 
 def _tip(gradient: str, row: Row) -> str:
     known = f"{words.speedup(row['speedup'])} ({words.between(row['low'], row['high'])})"
-    date = "" if pd.isna(row["date"]) else f", {row['date']:%Y-%m-%d}"
+    date: str = "" if pd.isna(row["date"]) else f", {row['date']:%Y-%m-%d}"
     return f"{gradient}, {row['mode']}, {words.short(row['commit'])}{date}: {known}"
 
 
