@@ -6,6 +6,8 @@ import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,7 +121,8 @@ def load_results(path: Path | str) -> pd.DataFrame:
         )
     folder = path if path.is_dir() else path.parent
     benchmarks = _load_benchmarks(folder)
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []  # a long history would not fit as dicts
+    as_row = itemgetter(*COLUMNS)
     unnamed: set[str] = set()
     for file in _result_files(path):
         result = _load_result(file)
@@ -132,7 +135,8 @@ def load_results(path: Path | str) -> pd.DataFrame:
             ):
                 unnamed.add(name)
             origin = f"{file}: {name}"
-            rows += _cells(origin, _facts(result, file), name, stored, benchmarks.get(name, {}))
+            cells = _cells(origin, _facts(result, file), name, stored, benchmarks.get(name, {}))
+            rows += map(as_row, cells)
     if not rows:
         raise ResultsError(f"{path}: expected measured benchmarks, found none; run `asv run` first")
     if unnamed:
@@ -400,6 +404,7 @@ def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
     return case
 
 
+@lru_cache(maxsize=4096)  # a history has the same few texts in every file
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
@@ -433,7 +438,7 @@ def _outcome(
     return {"status": OK, **outcome}
 
 
-def _as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _as_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     frame = pd.DataFrame.from_records(rows, columns=COLUMNS)
     for column in ("date", "started"):
         frame[column] = pd.to_datetime(frame[column], unit="ms", utc=True)

@@ -202,7 +202,7 @@ def test_the_report_is_written_with_pictures_and_a_table(complete, tmp_path):
     text = (output / "report.md").read_text(encoding="utf-8")
     assert all(f"]({stem}.svg)" in text for stem in stems)
     assert report.headline == headline(load_results(complete))
-    assert report.files[0] == output / "report.md"
+    assert report.files[0] == output / "index.html"
 
 
 def test_the_table_can_be_read_back(complete, tmp_path):
