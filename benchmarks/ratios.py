@@ -1,17 +1,22 @@
-"""Interleaved ratios: a step's time over the tape's, both in one process."""
+"""Interleaved ratios: a step's time over a yardstick's, both in one process."""
 
 from manualbp.cases import BASELINE
+from manualbp.measuring import parts
 from manualbp.measuring.step import build_step
 
 from .common import MANUAL, Suite, over, pretty
 
 
-@over("network", "gradient", "mode", "device", "batch", gradient=MANUAL)
-class Step(Suite):
-    """The answer: below 1 the hand-written pass is faster than the tape."""
+class Ratios(Suite):
+    """What the ratios share: as many processes as a comparison of two commits needs."""
 
     rounds = 5
-    sample_time = 0.3
+    sample_time = 0.4
+
+
+@over("network", "gradient", "mode", "device", "batch", gradient=MANUAL)
+class Step(Ratios):
+    """The answer: below 1 the hand-written pass is faster than the tape."""
 
     @pretty("Step over the tape's step")
     def ratio_to_tape(self, network, gradient, mode, device, batch):
@@ -21,12 +26,21 @@ class Step(Suite):
         )
 
 
-@over("network", "mode", "device", "batch", network=["exercise"], batch=[1, 4096])
-class Control(Suite):
-    """A/A: the tape over itself.  The truth is 1; what else comes is the noise of a ratio."""
+@over("network", "gradient", "mode", "device", "batch", network=["exercise"], batch=[1, 4096])
+class Absolute(Ratios):
+    """Over the control, the tape included: a slowdown of all arms alike, or of the tape, shows."""
 
-    rounds = 5
-    sample_time = 0.3
+    @pretty("Step over the step in NumPy")
+    def ratio_to_numpy(self, network, gradient, mode, device, batch):
+        return (
+            build_step(gradient, mode, device, batch, network),
+            parts.build_control(batch, network),
+        )
+
+
+@over("network", "mode", "device", "batch", network=["exercise"], batch=[1, 4096])
+class Control(Ratios):
+    """A/A: the tape over itself.  The truth is 1; what else comes is the noise of a ratio."""
 
     @pretty("A/A control: the tape over the tape")
     def ratio_tape_to_tape(self, network, mode, device, batch):
@@ -34,3 +48,12 @@ class Control(Suite):
             build_step(BASELINE, mode, device, batch, network),
             build_step(BASELINE, mode, device, batch, network),
         )
+
+
+@over("network", network=["exercise"])
+class Machine(Ratios):
+    """NumPy at a large batch over NumPy at batch 1: moved by the machine, never by a commit."""
+
+    @pretty("Machine control: NumPy at batch 4096 over NumPy at batch 1")
+    def ratio_numpy_to_numpy(self, network):
+        return parts.build_control(4096, network), parts.build_control(1, network)

@@ -3,7 +3,7 @@
 import argparse
 
 from manualbp import __version__
-from manualbp.cli import doctor, report, run, verify
+from manualbp.cli import calibrate, compare, doctor, gate, report, run, verify
 
 DESCRIPTION = """
 What does a hand-written backward pass buy over tf.GradientTape, in eager, tf.function and
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, report, verify, doctor):
+    for command in (run, report, compare, gate, calibrate, verify, doctor):
         command.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     try:

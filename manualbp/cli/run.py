@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from manualbp.cases import DEVICES
-from manualbp.cli.suite import Cell, Outcome, Suite, SuiteError, default_machine_name, find_project
-from manualbp.cli.suite import in_rounds as rounds_of
+from manualbp.cli.progress import ticking
+from manualbp.cli.suite import Cell, Outcome, Suite, check_machine_name, checked_out, in_rounds
+from manualbp.cli.tree import SuiteError, find_project
 
 QUICK = {"sample_time": 0.1, "warmup_time": 0.05}
 """Seconds per process of a quick look: its medians are right, its spread is unknown."""
@@ -104,21 +104,20 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     output = arguments.output.absolute()
     try:
-        machine = arguments.machine or default_machine_name()
-        if not machine.strip() or "/" in machine:
-            raise SuiteError(f"--machine {machine!r} cannot name a folder")
+        machine = check_machine_name(arguments.machine)
         console.print("reading the suite (imports TensorFlow once) …")
-        suite = Suite(find_project(), machine, arguments.bench)
+        project = find_project()
+        source = checked_out(project)
+        suite = Suite(project, source, machine, arguments.bench)
         cells = suite.cells(devices=arguments.device, quick=arguments.quick)
         if not cells:
             raise SuiteError("nothing to measure: --bench, --device and --quick leave no cell")
-        if suite.tree.dirty:
+        if source.tree.dirty:
             console.print(
-                f"the tree has uncommitted changes: results go to {suite.results_dir}, "
-                f"under the name {suite.tree.name}"
+                f"the tree has uncommitted changes: results go to {source.results}, "
+                f"under the name {source.tree.name}"
             )
-        with suite.running():
-            tally = measure(suite, cells, QUICK if arguments.quick else {}, arguments, console)
+        tally = measure(suite, cells, QUICK if arguments.quick else {}, arguments, console)
     except SuiteError as error:
         console.print(f"manualbp: {error}", style="red")
         return 1
@@ -141,40 +140,29 @@ def measure(
     deadline = time.monotonic() + 60 * arguments.minutes
     total = sum(cell.rounds for cell in cells)
     console.print(
-        f"{len(cells)} cells of {suite.tree.name}, {total} processes, "
+        f"{len(cells)} cells of {suite.source.tree.name}, {total} processes, "
         f"at most {arguments.minutes:g} minutes; Ctrl-C keeps what is measured"
     )
-    columns = (BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn())
-    progress = Progress(
-        *columns,
-        TextColumn("{task.description}"),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with progress:
-        task = progress.add_task("", total=total)
-        told = time.monotonic()
-        try:
-            for number, cell in rounds_of(cells):
-                if time.monotonic() > deadline:
-                    tally.out_of_time = True
-                    break
-                progress.update(task, description=f"round {number}: {cell}")
-                if (cell.benchmark, cell.index) in tally.finished:
-                    continue
-                outcome = suite.measure(cell, attributes)
-                tally.add(cell, outcome)
-                if outcome.status != "ok":  # its further rounds are not needed
-                    total -= cell.rounds - number
-                progress.update(task, advance=1, total=total)
-                now = time.monotonic()
-                if not console.is_terminal and now > told + 30:
-                    told = now
-                    left = min(progress.tasks[0].time_remaining or 0, deadline - now)
-                    done = int(progress.tasks[0].completed)
-                    console.print(f"{done}/{total} processes, about {left / 60:.1f} min left")
-        except KeyboardInterrupt:
-            tally.interrupted = True
+    try:
+        with ticking(console, total, deadline) as ticker:
+            for number, chosen in in_rounds(cells):
+                # A server of its own, so that what one import happens to bring (hashes,
+                # addresses) is not shared by all values of a cell.
+                with suite.running():
+                    for cell in chosen:
+                        if time.monotonic() > deadline:
+                            tally.out_of_time = True
+                            return tally
+                        if (cell.benchmark, cell.index) in tally.finished:
+                            continue
+                        ticker.doing(f"round {number}: {cell}")
+                        outcome = suite.measure(cell, attributes)
+                        tally.add(cell, outcome)
+                        if outcome.status != "ok":  # its further rounds are not needed
+                            ticker.total -= cell.rounds - number
+                        ticker.done()
+    except KeyboardInterrupt:
+        tally.interrupted = True
     return tally
 
 

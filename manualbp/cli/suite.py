@@ -8,14 +8,12 @@ pyproject.toml.
 """
 
 import datetime as dt
-import hashlib
 import itertools
 import logging
 import math
 import os
 import platform
 import re
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
@@ -36,23 +34,35 @@ from asv.repo import get_repo
 from asv.results import Results
 
 from manualbp.cases import NETWORKS
+from manualbp.cli.tree import CONFIG, SuiteError, Tree, check_installation, describe_tree
 
-CONFIG = "asv.conf.json"
 DIRTY_RESULTS = Path(".asv/results-of-dirty-trees")
 
 
-class SuiteError(Exception):
-    """What keeps the suite from running, in one line that says what to do."""
-
-
 @dataclass(frozen=True)
-class Tree:
-    """The checked-out tree: its commit, or a name of its own when it is dirty."""
+class Source:
+    """What is measured, and where its results go.
 
-    name: str
-    dirty: bool
-    date: int
-    """Milliseconds since the epoch, of the commit or of now."""
+    ``packages`` is a folder that comes before the environment's own packages, where what is
+    measured is not what is installed in this environment.
+    """
+
+    tree: Tree
+    benchmarks: Path
+    results: Path
+    packages: Path | None = None
+
+
+def checked_out(project: Path) -> Source:
+    """Return the checked-out tree as it is installed in this environment."""
+    check_installation(project)
+    tree = describe_tree(project)
+    try:
+        config = Config.load(str(project / CONFIG))
+    except util.UserError as error:
+        raise SuiteError(f"asv cannot read {CONFIG}: {error}") from None
+    results = DIRTY_RESULTS if tree.dirty else Path(config.results_dir)
+    return Source(tree, project / config.benchmark_dir, project / results)
 
 
 @dataclass(frozen=True)
@@ -71,80 +81,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one process made of a cell: ``ok``, ``failed`` or ``skipped``, and why."""
+    """What one process made of a cell: ``ok`` and a value; ``failed`` or ``skipped``, and why."""
 
     status: str
     reason: str = ""
-
-
-def find_project() -> Path:
-    """Return the nearest folder, here or above, that holds asv's configuration."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / CONFIG).is_file():
-            return folder
-    raise SuiteError(f"no {CONFIG} in {here} or above it: run this in a checkout of the project")
-
-
-def describe_tree(project: Path) -> Tree:
-    """Find out which commit the tree stands for.
-
-    Results do not make a tree dirty, for they change nothing that is measured.  A dirty tree is
-    named after its content, so that two states of it never share a name.
-    """
-
-    def git(*arguments: str) -> str:
-        try:
-            return subprocess.run(
-                ["git", *arguments], cwd=project, check=True, capture_output=True, text=True
-            ).stdout
-        except FileNotFoundError:
-            raise SuiteError("git is not installed: results are stored under a commit") from None
-        except subprocess.CalledProcessError as error:
-            reason = (error.stderr.strip().splitlines() or ["no output"])[0]
-            raise SuiteError(
-                f"git {arguments[0]} failed ({reason}): results are stored under a commit, "
-                "so the project must be a git checkout with at least one commit"
-            ) from None
-
-    head = git("rev-parse", "HEAD").strip()
-    apart_from_results = ("--", ".", ":(exclude)results")
-    status = git("status", "--porcelain", *apart_from_results)
-    if not status:
-        return Tree(head, dirty=False, date=int(git("show", "-s", "--format=%ct", "HEAD")) * 1000)
-    content = hashlib.sha1(git("diff", "HEAD", "--binary", *apart_from_results).encode())
-    untracked = git("ls-files", "--others", "--exclude-standard", *apart_from_results)
-    for path in untracked.splitlines():
-        content.update(path.encode() + (project / path).read_bytes())
-    now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
-    return Tree(f"{content.hexdigest()[:8]}-dirty-on-{head[:8]}", dirty=True, date=now)
-
-
-def check_installation(project: Path) -> None:
-    """Raise ``SuiteError`` unless what is installed here is the project's own ``manualbp``.
-
-    asv's processes import the installed package, wherever they run; were it another checkout's,
-    its numbers would be stored under this one's commit.
-    """
-    own = project / "manualbp"
-    if not own.is_dir():  # the suite alone, which somebody runs against an installed release
-        return
-    # As asv runs them: without this folder and PYTHONPATH on the path.
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    code = "import manualbp; print(manualbp.__path__[0])"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-    )
-    installed = done.stdout.strip() or "nowhere"
-    if done.returncode != 0 or Path(installed).resolve() != own.resolve():
-        raise SuiteError(
-            f"the manualbp that would be measured is installed from {installed}, not from "
-            f"{own}: its results would carry the wrong commit; run 'make setup' here"
-        )
+    value: float = math.nan
 
 
 def default_machine_name() -> str:
@@ -155,21 +96,29 @@ def default_machine_name() -> str:
     return f"{slug or 'machine'}-{os.cpu_count()}core"
 
 
-class Suite:
-    """The project's asv suite, discovered, with the results of one tree open for writing."""
+def check_machine_name(name: str | None) -> str:
+    """Return the name to store results under, or raise ``SuiteError`` if it can be no folder's."""
+    name = name or default_machine_name()
+    if not name.strip() or "/" in name:
+        raise SuiteError(f"--machine {name!r} cannot name a folder")
+    return name
 
-    def __init__(self, project: Path, machine: str, bench: str | None) -> None:
+
+class Suite:
+    """The project's asv suite, discovered, with the results of one source open for writing."""
+
+    def __init__(self, project: Path, source: Source, machine: str, bench: str | None) -> None:
         os.chdir(project)
-        check_installation(project)
+        self.source = source
+        # asv leaves PYTHONPATH out and takes this in its place.
+        variables = {("nobuild", "ASV_PYTHONPATH"): str(source.packages)} if source.packages else {}
         try:
             config = Config.load(CONFIG)
-            self._environment = ExistingEnvironment(config, sys.executable, {}, {})
-            repository = get_repo(config)
-            self.tree = describe_tree(project)
-            self.results_dir = project / (DIRTY_RESULTS if self.tree.dirty else config.results_dir)
-            config.results_dir = str(self.results_dir)
+            config.benchmark_dir = str(source.benchmarks)
+            config.results_dir = str(source.results)
+            self._environment = ExistingEnvironment(config, sys.executable, {}, variables)
             self._benchmarks = Benchmarks.discover(
-                config, repository, [self._environment], ["HEAD"], regex=bench and [bench]
+                config, get_repo(config), [self._environment], ["HEAD"], regex=bench and [bench]
             )
         except util.UserError as error:
             raise SuiteError(f"asv cannot read the suite: {str(error) or 'see above'}") from None
@@ -183,17 +132,16 @@ class Suite:
 
     def _open_results(self, machine: str) -> Any:
         registered = register_machine(machine)
-        registered.save(str(self.results_dir))
+        registered.save(str(self.source.results))
         self._benchmarks.save()
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         requirements = {"tensorflow": version("tensorflow")}
         parameters = {**registered.__dict__, "python": python, **requirements}
         name = get_env_name("existing", python, requirements, {})
-        results = Results(
-            parameters, requirements, self.tree.name, self.tree.date, python, name, {}
-        )
-        results.load_data(str(self.results_dir))
-        self.results_file = self.results_dir / results._filename
+        tree = self.source.tree
+        results = Results(parameters, requirements, tree.name, tree.date, python, name, {})
+        results.load_data(str(self.source.results))
+        self.results_file = self.source.results / results._filename
         return results
 
     def cells(self, *, devices: list[str] | None, quick: bool) -> list[Cell]:
@@ -234,21 +182,11 @@ class Suite:
 
         Raises ``KeyboardInterrupt`` when interrupted; what is saved stays.
         """
-        benchmark = self._benchmarks[cell.benchmark]
         started = dt.datetime.now(dt.UTC)
-        try:
-            result = runner.run_benchmark(
-                benchmark,
-                self._spawner,
-                profile=False,
-                selected_idx={cell.index},
-                extra_params=attributes,
-            )
-        except util.UserError as error:  # asv's word for Ctrl-C
-            raise KeyboardInterrupt from error
+        result = self._run(cell, attributes)
         self._seconds[cell.benchmark] += (dt.datetime.now(dt.UTC) - started).total_seconds()
         self._results.add_result(
-            benchmark,
+            self._benchmarks[cell.benchmark],
             result,
             started_at=started,
             duration=self._seconds[cell.benchmark],
@@ -257,23 +195,42 @@ class Suite:
             selected_idx={cell.index},
         )
         self._save()
-        return outcome(result.result[cell.index], result.stderr)
+        return outcome(result, cell.index)
+
+    def try_out(self, cell: Cell, attributes: dict[str, float]) -> Outcome:
+        """Measure a cell in one fresh process and store nothing."""
+        return outcome(self._run(cell, attributes), cell.index)
+
+    def _run(self, cell: Cell, attributes: dict[str, float]) -> Any:
+        try:
+            return runner.run_benchmark(
+                self._benchmarks[cell.benchmark],
+                self._spawner,
+                profile=False,
+                selected_idx={cell.index},
+                extra_params=attributes,
+            )
+        except util.UserError as error:  # asv's word for Ctrl-C
+            raise KeyboardInterrupt from error
 
     def _save(self) -> None:
         # Written beside and renamed: whatever interrupts this, one whole file is there.
-        with tempfile.TemporaryDirectory(dir=self.results_dir, prefix=".saving-") as staging:
+        with tempfile.TemporaryDirectory(dir=self.source.results, prefix=".saving-") as staging:
             self._results.save(staging)
             os.replace(Path(staging) / self._results._filename, self.results_file)
 
 
-def outcome(value: Any, output: str) -> Outcome:
+def outcome(result: Any, index: int) -> Outcome:
     """Read asv's three kinds of result: a number, null for failed, NaN for skipped."""
+    value = result.result[index]
     if value is None:
-        return Outcome("failed", last_line(output))
+        return Outcome("failed", last_line(result.stderr))
     if isinstance(value, float) and math.isnan(value):
-        skipped = re.search(r"asv: skipped: (.*)", output)
+        skipped = re.search(r"asv: skipped: (.*)", result.stderr)
         return Outcome("skipped", skipped.group(1) if skipped else "")
-    return Outcome("ok")
+    # Of the suite's own types: this process's one value; of asv's: the number itself.
+    samples = result.samples[index]
+    return Outcome("ok", value=float(samples[0] if samples else value))
 
 
 def last_line(output: str) -> str:
@@ -309,7 +266,7 @@ def register_machine(name: str) -> Any:
         return Machine.load(machine_name=name, **facts)
 
 
-def in_rounds(cells: list[Cell]) -> Iterator[tuple[int, Cell]]:
-    """Yield each cell once per round, so that a slow minute does not hit one cell's samples all."""
+def in_rounds(cells: list[Cell]) -> Iterator[tuple[int, list[Cell]]]:
+    """Yield the cells of each round, so that a slow minute does not hit one cell's samples all."""
     for number in range(1, max((cell.rounds for cell in cells), default=0) + 1):
-        yield from ((number, cell) for cell in cells if number <= cell.rounds)
+        yield number, [cell for cell in cells if number <= cell.rounds]

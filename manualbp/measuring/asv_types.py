@@ -24,7 +24,8 @@ from asv_runner.benchmarks import benchmark_types
 from asv_runner.benchmarks._base import Benchmark, _get_first_attr
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
-from manualbp.measuring import measure
+from manualbp.measuring import injection, measure
+from manualbp.measuring.measure import Call
 from manualbp.measuring.problem import DeviceNotFoundError
 
 DIGITS = 4
@@ -104,7 +105,12 @@ class Steady(Prepared):
 
 
 class Ratio(Prepared):
-    """``ratio_*``: time of one callable over another's, interleaved."""
+    """``ratio_*``: time of one callable over another's, interleaved.
+
+    The attribute ``slowdown`` adds that share of extra work to the first callable, to calibrate
+    what a machine can detect; with ``slowdown_alone`` it is compared with itself without the
+    extra work, which says what the slowdown came to.
+    """
 
     name_regex = re.compile("^ratio_.+$")
 
@@ -119,11 +125,19 @@ class Ratio(Prepared):
             call()
         with no_retracing(prepared):
             ratio = measure.ratio(
-                *prepared,
+                *self.arms(*prepared),
                 budget=self.seconds("sample_time", measure.RATIO_S),
                 warmup=self.seconds("warmup_time", measure.WARMUP_S),
             )
         return float(f"{ratio:.{DIGITS}g}")
+
+    def arms(self, f: Call, g: Call) -> tuple[Call, Call]:
+        """Return the two callables, the first slowed down if so asked."""
+        slowdown = self.seconds("slowdown", 0.0)
+        if not slowdown:
+            return f, g
+        slower = injection.slowed(f, slowdown)
+        return slower, f if self.seconds("slowdown_alone", 0.0) else g
 
 
 class First(Prepared):

@@ -31,7 +31,7 @@ CASE = ["network", "gradient", "mode", "device", "batch"]
 COLUMNS = [
     *("machine", "cpu", "cores", "python", "environment", "tensorflow"),
     *("commit", "date", "started"),
-    *("benchmark", "quantity", "kind", "unit", "version"),
+    *("benchmark", "version", "quantity", "kind", "unit"),
     *(*CASE, "steps_per_call"),
     *("status", "value", "low", "high", "processes", "samples"),
 ]
@@ -67,7 +67,9 @@ QUANTITIES = {
     "first_trace": Quantity("time", "seconds", tuple(CASE)),
     "first_execution": Quantity("time", "seconds", tuple(CASE)),
     "ratio_to_tape": Quantity("ratio", "ratio", tuple(CASE)),
+    "ratio_to_numpy": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_tape_to_tape": Quantity("ratio", "ratio", _NO_GRADIENT),
+    "ratio_numpy_to_numpy": Quantity("ratio", "ratio", ("network",)),
     "track_error_ulp": Quantity("track", "ulp", tuple(CASE)),
     "track_peak_memory": Quantity("track", "bytes", tuple(CASE)),
     "track_peak_memory_import": Quantity("track", "bytes", ()),
@@ -97,9 +99,9 @@ def load_results(path: Path | str) -> pd.DataFrame:
     - ``commit``: full hash
     - ``date``, ``started``: when the commit was made and the benchmark started (UTC timestamps)
     - ``benchmark``, ``quantity``: asv's full name, and its last component
+    - ``version``: of the benchmark; numbers of two versions are not to be compared
     - ``kind``: asv's type of benchmark, among others ``time``, ``ratio`` and ``track``
     - ``unit``: of ``value``, ``low``, ``high`` and ``samples``; ``seconds`` for times
-    - ``version``: of the benchmark as it was measured; numbers of two versions are not comparable
     - ``network``, ``gradient``, ``mode``, ``device``: the case's names
     - ``batch``: examples in a step (Int64)
     - ``steps_per_call``: SGD steps in one call, for ``steady_sgd`` (Int64)
@@ -146,6 +148,11 @@ def load_results(path: Path | str) -> pd.DataFrame:
             stacklevel=2,
         )
     return _as_frame(rows)
+
+
+def empty() -> pd.DataFrame:
+    """Return ``load_results``'s table without a row: a run of which nothing was measured."""
+    return _as_frame([])
 
 
 def runs(frame: pd.DataFrame) -> pd.DataFrame:
@@ -363,10 +370,10 @@ def _cells(
         **facts,
         "started": stored.get("started_at"),
         "benchmark": name,
+        "version": stored.get("version"),
         "quantity": quantity,
         "kind": benchmark.get("type") or (known.kind if known else None),
         "unit": benchmark.get("unit") or (known.unit if known else None),
-        "version": None if stored.get("version") is None else str(stored["version"]),
     }
     names = _parameter_names(len(params), benchmark, known)
     for combination, result, values in zip(combinations, results, samples, strict=True):

@@ -1,0 +1,239 @@
+"""``manualbp gate``: measure two commits by turns, confirm what looks slower, give the verdict."""
+
+import argparse
+import datetime as dt
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from manualbp.cases import DEVICES
+from manualbp.cli import compare as compare_command
+from manualbp.cli.progress import ticking
+from manualbp.cli.run import positive
+from manualbp.cli.sides import Key, Side, in_turns, install, open_side
+from manualbp.cli.suite import check_machine_name
+from manualbp.cli.tree import SuiteError, Tree, describe_commit, describe_tree, find_project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from manualbp.reading.comparison import Comparison
+    from manualbp.reading.verdicts import Margins
+
+SCREENING, CONFIRMATION = 5, 8
+"""Processes for each cell and side: to find what needs a closer look, and for that look."""
+
+BENCH = r"(?:ratio_|structure\.)"
+"""The default benchmarks: interleaved ratios with their controls, and exact counts."""
+
+DESCRIPTION = f"""
+Measure two commits by turns in fresh processes and say whether HEAD is slower than BASE.  Each
+commit's package is installed once in a folder of its own, and measured by its own suite, with the
+dependencies of this environment.
+
+First every cell is measured in {SCREENING} processes for each commit.  A cell that is neither same
+nor faster then is measured again, in {CONFIRMATION} further processes, and those alone give its
+verdict: what looked slower by chance does not look so twice.
+"""
+
+EPILOG = f"""
+examples:
+  manualbp gate main                              this branch against main
+  manualbp gate HEAD^ HEAD --bench 'ratio_to_tape.*exercise.*xla'
+  manualbp gate origin/main --margin 5 --format markdown >> "$GITHUB_STEP_SUMMARY"
+
+A cell is gated when its margin is known: 'manualbp calibrate' measures a machine's, --margin sets
+one for all.  Everything measured is kept in .asv/gate, as asv's result files, and can be read by
+'manualbp compare' again.
+{compare_command.EXIT_STATUS}"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "gate",
+        help="measure two commits by turns and give the verdict",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("base", metavar="BASE", help="a commit, branch or tag")
+    parser.add_argument("head", metavar="HEAD", nargs="?", default="HEAD", help="(default: HEAD)")
+    parser.add_argument(
+        "--bench", metavar="REGEX", default=BENCH, help="only benchmarks that match, as asv's"
+    )
+    parser.add_argument("--machine", metavar="NAME", help="(default: the processor's)")
+    parser.add_argument("--device", action="append", choices=DEVICES, help="only this device")
+    parser.add_argument(
+        "--minutes",
+        type=positive,
+        default=60.0,
+        help="start no process after this time; what is open then is inconclusive "
+        "(default: %(default)g)",
+    )
+    compare_command.add_output_arguments(parser)
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    from manualbp.reading.frame import ResultsError
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        comparison = gate(arguments, console)
+    except (SuiteError, ResultsError) as error:
+        console.print(f"manualbp: {error}", style="red", markup=False)
+        return 1
+    return compare_command.answer(comparison, arguments)
+
+
+def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
+    """Measure both commits, confirm, and return the comparison."""
+    from manualbp.reading.comparison import Comparison
+    from manualbp.reading.verdicts import (
+        compare,
+        confirmed,
+        counted,
+        structure,
+        unsettled_cells,
+    )
+
+    project = find_project()
+    trees = [describe_commit(project, name) for name in (arguments.base, arguments.head)]
+    machine = check_machine_name(arguments.machine)
+    folder = project / ".asv/gate" / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
+    deadline = time.monotonic() + 60 * arguments.minutes
+    if describe_tree(project).dirty:
+        console.print("the tree has uncommitted changes, which are not measured", markup=False)
+    console.print(f"installing {' and '.join(tree.name[:8] for tree in trees)} …")
+    installed = [install(project, tree, folder / tree.name[:8]) for tree in trees]
+
+    def sides(purpose: str) -> list[Side]:
+        return [
+            open_side(
+                *(name, commit, project, folder / purpose / name),
+                machine=machine,
+                bench=arguments.bench,
+                devices=arguments.device,
+            )
+            for name, commit in zip(("base", "head"), installed, strict=True)
+        ]
+
+    screening = sides("screening")
+    for side in screening:
+        if side.reason:
+            console.print(f"the {side.name} cannot be measured: {side.reason}", markup=False)
+    processes = {key: min(cell.rounds, SCREENING) for key, cell in screening[1].cells.items()}
+    measure_by_turns(screening, processes, deadline, console)
+    base, head = (stored(side) for side in screening)
+    margins = known_margins(arguments, project, machine, (base, head))
+    margins = expected(arguments, margins, (base, head))
+    cells = compare(base, head, margins)
+
+    unsettled = unsettled_cells(cells)
+    if unsettled:
+        console.print(f"a closer look at {len(unsettled)} cells that are neither same nor faster")
+        confirmation = sides("confirmation")
+        processes = dict.fromkeys(map(key_of, unsettled), CONFIRMATION)
+        measure_by_turns(confirmation, processes, deadline, console)
+        chosen = {cell[1:]: margins[cell[1:]] for cell in unsettled if cell[1:] in margins}
+        base_again, head_again = (stored(side) for side in confirmation)
+        cells = confirmed(cells, compare(base_again, head_again, chosen))
+    console.print(f"what was measured is kept in {folder.relative_to(project)}", markup=False)
+    return Comparison(
+        named(base, trees[0], screening[0].reason),
+        named(head, trees[1], screening[1].reason),
+        cells,
+        structure(base, head),
+        counted(head),
+    )
+
+
+def measure_by_turns(
+    sides: Sequence[Side], processes: Mapping[Key, int], deadline: float, console: Console
+) -> None:
+    """Measure each cell in so many processes on every side, round by round, until the deadline.
+
+    A cell that failed or was skipped on one side is measured no further on any.
+    """
+    if not all(side.suite for side in sides):
+        return  # nothing could be compared
+    total = len(sides) * sum(processes.values())
+    finished: set[Key] = set()
+    skipped: set[str] = set()
+    with ticking(console, total, deadline) as ticker:
+        for number in range(1, max(processes.values(), default=0) + 1):
+            keys = [key for key, count in processes.items() if number <= count]
+            for side, key in in_turns(sides, [key for key in keys if key not in finished]):
+                if time.monotonic() > deadline:
+                    console.print("time is over; --minutes gives more")
+                    return
+                if key in finished or side.suite is None:
+                    continue
+                ticker.doing(f"round {number}, {side.name}: {side.cells[key]}")
+                outcome = side.suite.measure(side.cells[key], {})
+                ticker.done()
+                if outcome.status == "ok":
+                    continue
+                finished.add(key)
+                ticker.total -= len(sides) * (processes[key] - number)
+                if outcome.status == "failed":
+                    text = f"failed in the {side.name}: {side.cells[key]}: {outcome.reason}"
+                    console.print(text, style="red", markup=False)
+                elif outcome.reason not in skipped:
+                    skipped.add(outcome.reason)
+                    console.print(f"cells skipped: {outcome.reason}", markup=False)
+
+
+def stored(side: Side) -> "pd.DataFrame":
+    """Read what a side has measured; an empty table where that is nothing."""
+    from manualbp.reading.frame import empty, load_results
+
+    if side.suite is None or not side.suite.results_file.is_file():
+        return empty()
+    return load_results(side.suite.results_file)
+
+
+def known_margins(
+    arguments: argparse.Namespace, project: Path, machine: str, frames: "Sequence[pd.DataFrame]"
+) -> "Margins":
+    """Return the margins asked for, or this machine's own."""
+    from manualbp.reading.margins import FILE, load_margins
+    from manualbp.reading.verdicts import uniform
+
+    if arguments.margin:
+        return uniform(arguments.margin, *frames)
+    return load_margins(arguments.margins or project / "results" / machine / FILE)
+
+
+def expected(
+    arguments: argparse.Namespace, margins: "Margins", frames: "Sequence[pd.DataFrame]"
+) -> "Margins":
+    """Leave out the margins of cells that were not asked for.
+
+    With all benchmarks and devices every cell that has a margin is expected, so that one that
+    vanished from the suite is not measured rather than forgotten.
+    """
+    from manualbp.reading.verdicts import ratio_cells
+
+    if arguments.bench == BENCH and not arguments.device:
+        return margins
+    chosen = {cell[1:] for frame in frames for cell in ratio_cells(frame)}
+    return {cell: margin for cell, margin in margins.items() if cell in chosen}
+
+
+def key_of(cell: Sequence[Any]) -> Key:
+    """Return how asv knows a compared cell: its benchmark and the reprs of its parameters."""
+    benchmark, _, *case = cell
+    return benchmark, tuple(repr(value) for value in case if value is not None)
+
+
+def named(frame: "pd.DataFrame", tree: Tree, reason: str) -> str:
+    """Name a side, measured or not."""
+    from manualbp.reading.comparison import describe
+
+    return describe(frame) if len(frame) else f"{tree.name[:8]} ({reason or 'nothing measured'})"

@@ -1,0 +1,105 @@
+"""Which code is measured: the checkout, its commit, and what is installed beside it."""
+
+import datetime as dt
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG = "asv.conf.json"
+
+
+class SuiteError(Exception):
+    """What keeps the suite from running, in one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree of files: its commit, or a name of its own when it is dirty."""
+
+    name: str
+    dirty: bool
+    date: int
+    """Milliseconds since the epoch, of the commit or of now."""
+
+
+def find_project() -> Path:
+    """Return the nearest folder, here or above, that holds asv's configuration."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / CONFIG).is_file():
+            return folder
+    raise SuiteError(f"no {CONFIG} in {here} or above it: run this in a checkout of the project")
+
+
+def git(project: Path, *arguments: str) -> str:
+    """Return what git prints, or raise ``SuiteError`` with the first line of its complaint."""
+    try:
+        return subprocess.run(
+            ["git", *arguments], cwd=project, check=True, capture_output=True, text=True
+        ).stdout
+    except FileNotFoundError:
+        raise SuiteError("git is not installed, and results are stored under a commit") from None
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr.strip().splitlines() or ["no output"])[0]
+        raise SuiteError(
+            f"git {arguments[0]} failed ({reason}): results are stored under a commit, "
+            "so the project must be a git checkout with at least one commit"
+        ) from None
+
+
+def describe_tree(project: Path) -> Tree:
+    """Find out which commit the checked-out tree stands for.
+
+    Results do not make a tree dirty, for they change nothing that is measured.  A dirty tree is
+    named after its content, so that two states of it never share a name.
+    """
+    apart_from_results = ("--", ".", ":(exclude)results")
+    head = git(project, "rev-parse", "HEAD").strip()
+    if not git(project, "status", "--porcelain", *apart_from_results):
+        return describe_commit(project, head)
+    content = hashlib.sha1(git(project, "diff", "HEAD", "--binary", *apart_from_results).encode())
+    untracked = git(project, "ls-files", "--others", "--exclude-standard", *apart_from_results)
+    for path in untracked.splitlines():
+        file = project / path
+        content.update(path.encode())
+        if file.is_file():  # not the link to a folder that git lists like one
+            content.update(file.read_bytes())
+    now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+    return Tree(f"{content.hexdigest()[:8]}-dirty-on-{head[:8]}", dirty=True, date=now)
+
+
+def describe_commit(project: Path, revision: str) -> Tree:
+    """Find the commit that a revision names, as ``HEAD^``, a branch or a hash's first digits."""
+    found = git(project, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    seconds = git(project, "show", "-s", "--format=%ct", found.strip())
+    return Tree(found.strip(), dirty=False, date=int(seconds) * 1000)
+
+
+def check_installation(project: Path) -> None:
+    """Raise ``SuiteError`` unless what is installed here is the project's own ``manualbp``.
+
+    asv's processes import the installed package, wherever they run; were it another checkout's,
+    its numbers would be stored under this one's commit.
+    """
+    own = project / "manualbp"
+    if not own.is_dir():  # the suite alone, which somebody runs against an installed release
+        return
+    # As asv runs them: without this folder and PYTHONPATH on the path.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    code = "import manualbp; print(manualbp.__path__[0])"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    installed = done.stdout.strip() or "nowhere"
+    if done.returncode != 0 or Path(installed).resolve() != own.resolve():
+        raise SuiteError(
+            f"the manualbp that would be measured is installed from {installed}, not from "
+            f"{own}: its results would carry the wrong commit; run 'make setup' here"
+        )

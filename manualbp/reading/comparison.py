@@ -1,0 +1,276 @@
+"""A comparison of two runs in words: one conclusion, one line that says it, and tables."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from manualbp.reading.frame import CASE, records
+from manualbp.reading.verdicts import (
+    CONTROLS,
+    FASTER,
+    INCONCLUSIVE,
+    NOT_MEASURED,
+    SAME,
+    SLOWER,
+    VERDICTS,
+    moved_controls,
+)
+
+VOID, UNGATED, CHANGED, GOOD = "void", "nothing gated", "structure changed", "good"
+"""Conclusions besides the verdicts *slower*, *not measured* and *inconclusive*."""
+
+HOW_TO_READ = """\
+The change is the step's time over its yardstick's (the tape's step, or NumPy's) at the head, over
+the same at the base: +5 % is 5 % slower. Both steps are measured by turns in one process; the
+interval is 95 %, Welch's, from one value for each process. *Slower* and *faster* are beyond the
+cell's margin and significant at 5 % over all gated cells together (Holm); *same* has its whole
+interval inside the margin; *inconclusive* is neither. Cells without a margin are shown, but not
+gated."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs compared: who they are, the verdicts, and the exact counts that differ."""
+
+    base: str
+    head: str
+    cells: pd.DataFrame
+    structure: pd.DataFrame
+    counts: int
+    """How many exact counts were compared."""
+
+
+def describe(frame: pd.DataFrame) -> str:
+    """Name a run: its commit, machine and TensorFlow."""
+    if frame.empty:
+        return "nothing measured"
+    run = frame.iloc[0]
+    commit = run["commit"] if "-" in run["commit"] else run["commit"][:8]
+    version = f", TensorFlow {run['tensorflow']}" if pd.notna(run["tensorflow"]) else ""
+    return f"{commit} on {run['machine']}{version}"
+
+
+def conclude(comparison: Comparison) -> str:
+    """Return the one conclusion: the most pressing of what the cells and counts say.
+
+    ``void`` when a control moved; else *slower*, *not measured*, ``nothing gated``,
+    *inconclusive*, ``structure changed``; and ``good`` only when every gated cell is *same* or
+    *faster* and every count that was compared is equal.
+    """
+    if len(moved_controls(comparison.cells)):
+        return VOID
+    found = set(_gated(comparison.cells)["verdict"])
+    if SLOWER in found:
+        return SLOWER
+    if NOT_MEASURED in found or (comparison.structure["outcome"] == NOT_MEASURED).any():
+        return NOT_MEASURED
+    if not found:
+        return UNGATED
+    if INCONCLUSIVE in found:
+        return INCONCLUSIVE
+    return CHANGED if (comparison.structure["outcome"] == "changed").any() else GOOD
+
+
+def headline(comparison: Comparison) -> str:
+    """Say the conclusion in one line, with the worst cell and its interval."""
+    cells = _gated(comparison.cells)
+    conclusion = conclude(comparison)
+    if conclusion == VOID:
+        moved = records(moved_controls(comparison.cells))
+        return (
+            f"Void: {_worst(moved)} in the control {name(moved[0])}, which no commit can change; "
+            "measure both again, by turns (manualbp gate)."
+        )
+    if conclusion == SLOWER:
+        slower = records(cells[cells["verdict"] == SLOWER])
+        worst = max(slower, key=lambda row: float(row["change"]))
+        text = f"Slower: {len(slower)} of {_cells(len(cells))}, at worst {name(worst)} {_of(worst)}"
+        return text + _also(cells, (NOT_MEASURED, INCONCLUSIVE)) + _structure(comparison)
+    if conclusion == NOT_MEASURED:
+        missing = records(cells[cells["verdict"] == NOT_MEASURED])
+        reasons = ", ".join(dict.fromkeys(row["reason"] for row in missing))
+        what = f"{len(missing)} of {_cells(len(cells))} ({reasons})" if missing else "exact counts"
+        return f"Not measured: {what}" + _also(cells, (INCONCLUSIVE,)) + _structure(comparison)
+    if conclusion == UNGATED:
+        shown = comparison.cells[~comparison.cells["quantity"].isin(CONTROLS)]
+        if shown.empty:
+            return "Nothing to compare: neither run has interleaved ratios."
+        return (
+            f"Report only: no margin is known for any of {len(shown)} cells on this machine; "
+            "'manualbp calibrate' measures them, --margin sets one."
+        )
+    if conclusion == INCONCLUSIVE:
+        open_ = int((cells["verdict"] == INCONCLUSIVE).sum())
+        text = f"Inconclusive: {open_} of {_cells(len(cells))}, and no cell is slower"
+        return text + _structure(comparison)
+    return _good(cells) + _structure(comparison)
+
+
+def text_rows(cells: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return a row of words for each cell: cell, change, interval, margin, processes, verdict."""
+    return [
+        (
+            name(row),
+            _percent(row["change"]),
+            _interval(row),
+            "unknown" if math.isnan(row["margin"]) else f"±{100 * row['margin']:.1f} %",
+            f"{row['base_processes']}/{row['head_processes']}",
+            _with_reason(row),
+        )
+        for row in records(ordered(cells))
+    ]
+
+
+HEADS = ("cell", "change", "95 % interval", "margin", "processes", "verdict")
+
+
+def structure_rows(structure: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return a row of words for each exact count that differs."""
+    return [
+        (name(row), row["unit"], _number(row["base"]), _number(row["head"]), row["outcome"])
+        for row in records(structure)
+    ]
+
+
+STRUCTURE_HEADS = ("count", "unit", "base", "head", "outcome")
+
+
+def ordered(cells: pd.DataFrame) -> pd.DataFrame:
+    """Sort the cells by verdict, the most pressing first, and by the size of the change."""
+    places = cells["verdict"].map(VERDICTS.index)
+    size = -cells["change"].fillna(1.0)
+    return cells.assign(_place=places, _size=size).sort_values(["_place", "_size"], kind="stable")
+
+
+def markdown(comparison: Comparison) -> str:
+    """Return the comparison for a job summary or a pull request: headline, tables, how to read."""
+    cells, structure = comparison.cells, comparison.structure
+    quiet = cells["verdict"] == SAME
+    parts = [
+        f"## {headline(comparison)}",
+        f"Base: {comparison.base}. Head: {comparison.head}.",
+        f"{_tally(cells)}; {comparison.counts} exact counts compared, {len(structure)} differ.",
+    ]
+    if (~quiet).any():
+        parts.append(_table(text_rows(cells[~quiet]), HEADS))
+    if len(structure):
+        parts.append("### Structure")
+        parts.append(_table(structure_rows(structure), STRUCTURE_HEADS))
+    if quiet.any():
+        parts.append(f"<details><summary>{int(quiet.sum())} cells are the same</summary>")
+        parts.append(_table(text_rows(cells[quiet]), HEADS))
+        parts.append("</details>")
+    parts.append(HOW_TO_READ)
+    return "\n\n".join(parts) + "\n"
+
+
+def as_json(comparison: Comparison) -> str:
+    """Return everything as JSON; what is not known is null."""
+    content = {
+        "conclusion": conclude(comparison),
+        "headline": headline(comparison),
+        "base": comparison.base,
+        "head": comparison.head,
+        "cells": _plain_rows(comparison.cells),
+        "structure": _plain_rows(comparison.structure),
+    }
+    return json.dumps(content, indent=1, allow_nan=False)
+
+
+def name(row: dict[str, Any]) -> str:
+    """Name a cell: its quantity, where it is not the step over the tape's, and its case."""
+    case = "/".join(str(row[column]) for column in CASE if pd.notna(row[column]))
+    quantity = str(row["quantity"])
+    if quantity == "ratio_to_tape":
+        return case
+    words = quantity.removeprefix("ratio_").removeprefix("track_").replace("_", " ")
+    return f"{words} {case}" if case else words
+
+
+# ---------------------------------------------------------------- words
+
+
+def _gated(cells: pd.DataFrame) -> pd.DataFrame:
+    return cells[cells["gated"]]
+
+
+def _cells(number: int) -> str:
+    return f"{number} gated cell" if number == 1 else f"{number} gated cells"
+
+
+def _percent(change: float) -> str:
+    return "–" if math.isnan(change) else f"{100 * (change - 1):+.1f} %"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    if math.isnan(row["low"]):
+        return "–"
+    return f"{_percent(row['low'])[:-2]} to {_percent(row['high'])}"
+
+
+def _of(row: dict[str, Any]) -> str:
+    return f"{_percent(row['change'])} (95 % {_interval(row)})"
+
+
+def _worst(rows: Sequence[dict[str, Any]]) -> str:
+    return _of(max(rows, key=lambda row: abs(math.log(row["change"]))))
+
+
+def _also(cells: pd.DataFrame, verdicts: Sequence[str]) -> str:
+    counts = {verdict: int((cells["verdict"] == verdict).sum()) for verdict in verdicts}
+    words = [f"{count} {verdict}" for verdict, count in counts.items() if count]
+    return f"; also {', '.join(words)}" if words else ""
+
+
+def _good(cells: pd.DataFrame) -> str:
+    faster = records(cells[cells["verdict"] == FASTER])
+    if not faster:
+        return f"Same: all of {_cells(len(cells))} are within their margins"
+    best = min(faster, key=lambda row: float(row["change"]))
+    same = len(cells) - len(faster)
+    return f"Faster: {len(faster)} of {_cells(len(cells))}, at best {name(best)} {_of(best)}" + (
+        f"; {same} same" if same else ""
+    )
+
+
+def _structure(comparison: Comparison) -> str:
+    changed = comparison.structure[comparison.structure["outcome"] == "changed"]
+    if changed.empty:
+        return "."
+    row = records(changed)[0]
+    return (
+        f". Structure changed in {len(changed)} of {comparison.counts} counts: "
+        f"{name(row)} {_number(row['base'])} → {_number(row['head'])}"
+        + (", …" if len(changed) > 1 else "")
+        + "."
+    )
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:,.0f}"
+
+
+def _with_reason(row: dict[str, Any]) -> str:
+    role = " (control)" if row["quantity"] in CONTROLS else "" if row["gated"] else " (not gated)"
+    return f"{row['verdict']}{role}" + (f": {row['reason']}" if row["reason"] else "")
+
+
+def _tally(cells: pd.DataFrame) -> str:
+    counts = {verdict: int((cells["verdict"] == verdict).sum()) for verdict in VERDICTS}
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) or "none"
+
+
+def _table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
+    table = pd.DataFrame(list(rows), columns=list(heads))
+    return str(table.to_markdown(index=False, disable_numparse=True))
+
+
+def _plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {key: None if pd.isna(value) else value for key, value in row.items()}
+        for row in records(frame)
+    ]

@@ -1,0 +1,45 @@
+"""Margins: for each cell, the change that equal commits show on a machine."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from manualbp.reading.frame import CASE, ResultsError, records
+from manualbp.reading.verdicts import Margins
+
+FILE = "margins.csv"
+"""Beside a machine's results; not JSON, which asv would take for a result."""
+
+COLUMNS = ["quantity", *CASE, "margin", "deviation", "processes"]
+"""``deviation`` is the standard deviation between processes, ``processes`` how many it is from."""
+
+
+def load_margins(path: Path) -> Margins:
+    """Read a machine's margins, fractions by cell; none at all where there is no such file.
+
+    ``ResultsError`` is raised for a file that is no table of margins.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        table = pd.read_csv(path).astype({"batch": "Int64"})
+        rows = records(table[["quantity", *CASE, "margin"]])
+    except (ValueError, KeyError, OSError) as error:
+        raise ResultsError(
+            f"{path}: expected a table with {', '.join(COLUMNS)} ({error}); calibrate again"
+        ) from error
+    margins = {}
+    for row in rows:
+        margin = float(row["margin"])
+        if not (math.isfinite(margin) and margin > 0):
+            raise ResultsError(f"{path}: a margin must be positive, got {row['margin']!r}")
+        cell = (row["quantity"], *(row[column] for column in CASE))
+        margins[tuple(None if pd.isna(value) else value for value in cell)] = margin
+    return margins
+
+
+def save_margins(margins: pd.DataFrame, path: Path) -> None:
+    """Write a machine's margins, a row for each cell with the columns :data:`COLUMNS`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    margins[COLUMNS].to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

@@ -1,0 +1,285 @@
+"""Verdicts: which cells are slower at one commit than at another, and which cannot be told.
+
+What is compared is the *change*, the ratio of two ratios: a step's time over its yardstick's (the
+tape, or NumPy), interleaved in one process, at the head over the same at the base.  Times
+of different processes wander by tens of percent and are not judged.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtr
+
+from manualbp.reading.frame import (
+    CASE,
+    OK,
+    QUANTITIES,
+    SKIPPED,
+    check_one_run,
+    records,
+)
+from manualbp.reading.intervals import Estimate, ratio
+
+SLOWER, FASTER, SAME = "slower", "faster", "same"
+INCONCLUSIVE, NOT_MEASURED = "inconclusive", "not measured"
+VERDICTS = (SLOWER, NOT_MEASURED, INCONCLUSIVE, FASTER, SAME)
+"""The verdicts on a cell, the most pressing first."""
+
+CONTROLS = ("ratio_tape_to_tape", "ratio_numpy_to_numpy")
+"""Ratios that no commit can change.  Where one moves, the machine did, or the harness."""
+
+ALPHA = 0.05
+"""Family-wise level of *slower* and *faster*: Holm's step-down over the cells of a family."""
+
+CELL = ["benchmark", "quantity", *CASE]
+"""The columns that tell one compared cell from another."""
+
+COLUMNS = [
+    *CELL,
+    *("base", "head", "base_processes", "head_processes"),
+    *("change", "low", "high", "p", "margin", "gated", "verdict", "reason"),
+]
+
+Margins = Mapping[tuple[Any, ...], float]
+"""For a cell's values in the columns ``CELL[1:]``: the change in it that equal commits show."""
+
+
+def compare(base: pd.DataFrame, head: pd.DataFrame, margins: Margins) -> pd.DataFrame:
+    """Judge every ratio of two runs, a row for each cell in either.
+
+    ``base`` and ``head`` are tables of ``load_results`` with one run each; ``margins`` are
+    fractions (0.02 is 2 %).  Columns besides those of the cell (``CELL``):
+
+    - ``base``, ``head``: geometric means of the process values (float, NaN if not measured)
+    - ``base_processes``, ``head_processes``: how many values (int)
+    - ``change``: ``head`` over ``base``; above 1 is slower (float)
+    - ``low``, ``high``: its 95 % interval, Welch's on the logarithms of the values (float)
+    - ``p``: of no change, two-sided, Holm-adjusted in its family: the gated cells, those without
+      a margin, the controls (float)
+    - ``margin``: the cell's margin (float, NaN if unknown)
+    - ``gated``: whether the verdict counts: a cell with a margin that is no control (bool)
+    - ``verdict``: *slower* and *faster* when ``p`` is below :data:`ALPHA` and the change
+      beyond the margin; *same* when the interval lies inside the margin; *not measured* when
+      either side failed, was skipped or is missing, or another version of the benchmark was
+      run; else *inconclusive*
+    - ``reason``: why a cell is *not measured*, or *inconclusive* however close its interval
+
+    ``ValueError`` is raised when either table holds more runs than one.
+    """
+    check_one_run(base)
+    check_one_run(head)
+    sides = _ratios(base), _ratios(head)
+    rows = [
+        _row(cell, sides[0].get(cell), sides[1].get(cell), margins)
+        for cell in dict.fromkeys([*sides[1], *sides[0]])
+        # An absent device, or not chosen, in both: no cell of this comparison.
+        if cell[1:] in margins or any(_tried(side.get(cell)) for side in sides)
+    ]
+    # A cell with a margin was measured here once: if it is in neither run, that is no good news.
+    known = {cell[1:] for side in sides for cell in side}
+    rows += [_row(("", *cell), None, None, margins) for cell in margins if cell not in known]
+    _adjust(rows)
+    for row in rows:
+        row["verdict"], row["reason"] = _verdict(row)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    types = {"batch": "Int64", "base_processes": "int64", "head_processes": "int64"}
+    return table.astype({**types, "gated": "bool"})
+
+
+def unsettled_cells(table: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Return the cells (``CELL``) that call for a second measurement before they are judged.
+
+    They are the gated ones that are *slower* or *inconclusive*, and the controls that moved.
+    """
+    open_ = table["gated"] & table["verdict"].isin([SLOWER, INCONCLUSIVE])
+    moved = table["quantity"].isin(CONTROLS) & table["verdict"].isin([SLOWER, FASTER])
+    return [_key(row) for row in records(table[open_ | moved])]
+
+
+def confirmed(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Return ``first`` with the cells of ``second`` in place of its own.
+
+    A cell that was measured a second time because of what the first time showed is judged by the
+    second alone: the first was selected for being extreme.
+    """
+    again = {_key(row) for row in records(second)}
+    kept = [_key(row) not in again for row in records(first)]
+    return pd.concat([first[kept], second], ignore_index=True)
+
+
+def structure(base: pd.DataFrame, head: pd.DataFrame) -> pd.DataFrame:
+    """List the exact counts of two runs that differ, or that cannot be compared.
+
+    A changed count is a change of kind: another program is run, whatever the clock says.
+    Columns: ``CELL``, ``unit``, ``base`` and ``head`` (float, NaN if not measured), and
+    ``outcome``: ``changed``, ``not measured`` (on one side only), or ``not comparable`` (another
+    TensorFlow version or number of cores, on which counts depend).
+    """
+    check_one_run(base)
+    check_one_run(head)
+    left, right = _exact(base), _exact(head)
+    alike = all(set(base[column].dropna()) == set(head[column].dropna()) for column in _SETTING)
+    rows = []
+    for cell in dict.fromkeys([*right, *left]):
+        before, after = left.get(cell), right.get(cell)
+        values = [_value(before), _value(after)]
+        # Measured on neither side (an absent device), or equal.
+        if values[0] == values[1] or all(map(math.isnan, values)):
+            continue
+        outcome = "changed" if alike else "not comparable"
+        if any(map(math.isnan, values)):
+            outcome = NOT_MEASURED
+        unit = next(row["unit"] for row in (after, before) if row is not None)
+        rows.append((*cell, unit, *values, outcome))
+    table = pd.DataFrame(rows, columns=[*CELL, "unit", "base", "head", "outcome"])
+    return table.astype({"batch": "Int64"})
+
+
+def uniform(margin: float, *frames: pd.DataFrame) -> Margins:
+    """Return one margin for every ratio that any of the runs measured."""
+    return {cell[1:]: margin for frame in frames for cell in ratio_cells(frame)}
+
+
+def ratio_cells(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Return the cells (``CELL``) of the ratios that a run tried to measure."""
+    return [cell for cell, row in _ratios(frame).items() if _tried(row)]
+
+
+def counted(frame: pd.DataFrame) -> int:
+    """Return how many exact counts a run holds."""
+    return sum(not math.isnan(_value(row)) for row in _exact(frame).values())
+
+
+def moved_controls(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of controls that moved: with any, no verdict is to be trusted."""
+    moved = table["verdict"].isin([SLOWER, FASTER])
+    return table[table["quantity"].isin(CONTROLS) & moved]
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number (Holm 1979); NaN stays NaN and is not counted."""
+    p = np.asarray(values, dtype=np.float64)
+    adjusted = np.full(len(p), math.nan)
+    order = [index for index in np.argsort(p, kind="stable") if not math.isnan(p[index])]
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, (len(order) - rank) * p[index])
+        adjusted[index] = min(largest, 1.0)
+    return adjusted.tolist()
+
+
+def p_value(change: Estimate) -> float:
+    """Return the two-sided p-value of no change at all, by Student's t; NaN without an interval."""
+    if math.isnan(change.error):
+        return math.nan
+    if change.error == 0:
+        return 1.0 if change.log == 0 else 0.0
+    return float(2 * stdtr(change.freedom, -abs(change.log) / change.error))
+
+
+# ---------------------------------------------------------------- from runs to rows
+
+_SETTING = ("tensorflow", "cores")
+
+_Cell = tuple[Any, ...]
+
+
+def _cells(frame: pd.DataFrame) -> dict[_Cell, dict[str, Any]]:
+    return {_key(row): row for row in records(frame)}
+
+
+def _key(row: Mapping[str, Any]) -> _Cell:
+    return tuple(_plain(row[column]) for column in CELL)
+
+
+def _plain(value: Any) -> Any:
+    return None if pd.isna(value) else value
+
+
+def _ratios(frame: pd.DataFrame) -> dict[_Cell, dict[str, Any]]:
+    return _cells(frame[frame["kind"] == "ratio"])
+
+
+def _exact(frame: pd.DataFrame) -> dict[_Cell, dict[str, Any]]:
+    names = [name for name, quantity in QUANTITIES.items() if quantity.exact]
+    return _cells(frame[frame["quantity"].isin(names)])
+
+
+def _tried(row: Mapping[str, Any] | None) -> bool:
+    return row is not None and row["status"] != SKIPPED
+
+
+def _value(row: Mapping[str, Any] | None) -> float:
+    return math.nan if row is None or row["status"] != OK else float(row["value"])
+
+
+def _row(
+    cell: _Cell,
+    base: Mapping[str, Any] | None,
+    head: Mapping[str, Any] | None,
+    margins: Margins,
+) -> dict[str, Any]:
+    """Return a cell's row but for what depends on the other cells: adjusted p and verdict."""
+    margin = margins.get(cell[1:], math.nan)
+    quantity = cell[CELL.index("quantity")]
+    row = dict(zip(CELL, cell, strict=True)) | {
+        "base": _value(base),
+        "head": _value(head),
+        "base_processes": base["processes"] if base else 0,
+        "head_processes": head["processes"] if head else 0,
+        "margin": margin,
+        "gated": quantity not in CONTROLS and not math.isnan(margin),
+        "reason": _obstacle(base, head),
+    }
+    numbers = dict.fromkeys(("change", "low", "high", "p"), math.nan)
+    if base is not None and head is not None and not row["reason"]:
+        change = ratio(head["samples"] or (head["value"],), base["samples"] or (base["value"],))
+        numbers = {
+            "change": change.value,
+            "low": change.low,
+            "high": change.high,
+            "p": p_value(change),
+        }
+    return row | numbers
+
+
+def _obstacle(base: Mapping[str, Any] | None, head: Mapping[str, Any] | None) -> str:
+    """Say why a cell cannot be compared; nothing if it can."""
+    for name, side in (("base", base), ("head", head)):
+        if side is None:
+            return f"not in the {name}"
+        if side["status"] != OK:
+            return f"{side['status']} in the {name}"
+    if base is not None and head is not None and base["version"] != head["version"]:
+        return "another version of the benchmark"
+    return ""
+
+
+def _adjust(rows: Sequence[dict[str, Any]]) -> None:
+    """Replace each row's p-value by the one adjusted in its family."""
+    families: dict[tuple[bool, bool], list[dict[str, Any]]] = {}
+    for row in rows:
+        families.setdefault((row["gated"], row["quantity"] in CONTROLS), []).append(row)
+    for family in families.values():
+        for row, adjusted in zip(family, holm([row["p"] for row in family]), strict=True):
+            row["p"] = adjusted
+
+
+def _verdict(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Judge one row: the verdict, and its reason where one is needed."""
+    if row["reason"]:
+        return NOT_MEASURED, row["reason"]
+    if math.isnan(row["p"]):
+        return INCONCLUSIVE, "one process on a side has no interval"
+    margin = 0.0 if math.isnan(row["margin"]) else row["margin"]
+    if row["p"] < ALPHA and abs(math.log(row["change"])) > math.log1p(margin):
+        return (SLOWER if row["change"] > 1 else FASTER), ""
+    # Symmetric on logarithms: 2 % slower and as much faster are equally far from 1.
+    if 1 / (1 + margin) < row["low"] and row["high"] < 1 + margin:
+        return SAME, ""
+    if math.isnan(row["margin"]):
+        return INCONCLUSIVE, "no margin is known"
+    return INCONCLUSIVE, ""
