@@ -9,12 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from manualbp.reading import figures, summary
+from manualbp.reading.export import write_table
 from manualbp.reading.frame import (
-    ResultsError,
     distinct,
     latest_run,
     load_results,
-    runs,
+    of_commit,
+    only,
     select,
 )
 
@@ -60,28 +61,14 @@ def write_report(
     text = output / "report.md"
     text.write_text(summary.markdown(frame, pictures), encoding="utf-8", newline="\n")
     table = output / "results.csv"
-    _write_csv(frame, table)
+    write_table(frame, table)
     return Report(summary.headline(frame), (text, table, *files))
 
 
 def _pick(frame: pd.DataFrame, machine: str | None, commit: str | None) -> pd.DataFrame:
     """Return the latest run of a machine and a commit, either of which may be left open."""
-    known = runs(frame)
-    if machine is not None:
-        names = distinct(known["machine"])
-        if machine not in names:
-            raise ResultsError(f"no results of machine {machine!r}; there are {', '.join(names)}")
-        frame = frame[frame["machine"] == machine]
-    if commit is not None:
-        hashes = distinct(runs(frame)["commit"])
-        found = [full for full in hashes if full.startswith(commit)] if commit else []
-        if len(found) != 1:
-            what = "several commits" if found else "no results of a commit"
-            raise ResultsError(
-                f"{what} beginning with {commit!r}; there are {', '.join(h[:8] for h in hashes)}"
-            )
-        frame = frame[frame["commit"] == found[0]]
-    return latest_run(frame)
+    frame = only(frame, "machine", None if machine is None else [machine])
+    return latest_run(of_commit(frame, commit))
 
 
 def _file_name(name: str) -> str:
@@ -95,8 +82,3 @@ def _save(figure: Figure, output: Path, stem: str) -> list[Path]:
         figure.savefig(png, dpi=DPI)
         figure.savefig(svg, metadata={"Date": None})
     return [png, svg]
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    joined = frame["samples"].map(lambda samples: " ".join(map(repr, samples)))
-    frame.assign(samples=joined).to_csv(path, index=False, lineterminator="\n")
