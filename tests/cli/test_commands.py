@@ -62,7 +62,7 @@ def test_report_on_nothing_is_one_clear_line(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", ["run", "report", "export", "verify", "doctor"])
+@pytest.mark.parametrize("command", ["run", "report", "show", "export", "verify", "doctor"])
 def test_help_teaches(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
@@ -74,7 +74,7 @@ def test_reading_commands_import_no_tensorflow():
     code = (
         "import sys\n"
         "from manualbp.cli import main\n"
-        "for command in ('report', 'export'):\n"
+        "for command in ('report', 'show', 'export'):\n"
         "    main([command, 'no-such-folder'])\n"
         "assert 'tensorflow' not in sys.modules\n"
     )

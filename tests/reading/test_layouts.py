@@ -232,3 +232,8 @@ def test_every_reading_command_takes_another_suites_results(
         warnings.simplefilter("always")
         assert main(["report", "results", "-o", "report"]) == 0
         assert main(["export", "results", "-o", "table.parquet"]) == 0
+        assert main(["show", "results", "--format", "markdown"]) == 0
+        assert "No speedup was measured" in capsys.readouterr().out
+        assert main(["show", "results"]) == 1
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith("manualbp: expected ratio_to_tape or steady_step")
