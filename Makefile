@@ -46,5 +46,5 @@ lock:
 		--no-emit-find-links --no-annotate --no-header --output-file requirements.txt pyproject.toml
 
 clean:
-	rm -rf .venv .asv report build dist *.egg-info
+	rm -rf .venv .asv report site build dist *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

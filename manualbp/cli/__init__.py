@@ -6,7 +6,7 @@ import sys
 import warnings
 
 from manualbp import __version__
-from manualbp.cli import doctor, export, report, run, show, verify
+from manualbp.cli import doctor, export, publish, report, run, show, verify
 
 DESCRIPTION = """
 What does a hand-written backward pass buy over tf.GradientTape, in eager, tf.function and
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, report, show, export, verify, doctor):
+    for command in (run, report, show, export, publish, verify, doctor):
         command.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     with warnings.catch_warnings():

@@ -86,6 +86,14 @@ def find_project() -> Path:
     raise SuiteError(f"no {CONFIG} in {here} or above it: run this in a checkout of the project")
 
 
+def results_folder(project: Path) -> Path:
+    """Return the folder of the project's results, as asv's configuration names it."""
+    try:
+        return project / str(Config.load(str(project / CONFIG)).results_dir)
+    except (util.UserError, ValueError) as error:  # the latter for what is not even JSON
+        raise SuiteError(f"asv cannot read {CONFIG}: {error}") from None
+
+
 def describe_tree(project: Path) -> Tree:
     """Find out which commit the tree stands for.
 
