@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,15 +11,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from manualbp.reading import figures, page, summary
+from manualbp.reading.export import write_csv
 from manualbp.reading.frame import (
     RUN,
-    ResultsError,
     distinct,
     latest_run,
     load_results,
-    runs,
+    of_commit,
+    only,
     select,
 )
+from manualbp.reading.page.picture import THEMES, picture
 
 DPI = 150
 
@@ -45,9 +48,10 @@ def write_report(
     beginning) where these are given.  Written are ``index.html``, the page; ``report.md``;
     ``results.csv`` (the columns of ``load_results``, samples joined by spaces) and, for each
     network and device with anything to show, the ``FIGURES`` as ``<figure>-<network>-<device>``
-    in PNG and SVG.  Of several ``results`` there is one run each: they stand side by side on the
-    page and one after the other in the table, and the text and the pictures of each are in a
-    folder of its own.  ``command`` is what the page says that made it.  The same results give the
+    in PNG and SVG, and the matrix with the speedup's curves as ``answer-<network>-<device>-light``
+    and ``-dark`` in SVG.  Of several ``results`` there is one run each: they stand side by side
+    on the page and one after the other in the table, and the text and the pictures of each are in
+    a folder of its own.  ``command`` is what the page says that made it.  The same results give the
     same bytes.  ``ResultsError`` is raised for results that cannot be read and for a machine or a
     commit that is not among them.
     """
@@ -55,11 +59,14 @@ def write_report(
     table = pd.concat([run.frame for run in chosen])
     output.mkdir(parents=True, exist_ok=True)
     files = [output / "index.html", output / "results.csv"]
-    csv = page.as_csv(table)
+    text = StringIO()
+    write_csv(table, text)
+    csv = text.getvalue()
     files[0].write_text(page.render(chosen, csv, command), encoding="utf-8", newline="\n")
     files[1].write_text(csv, encoding="utf-8", newline="\n")
     for run in chosen:
         files += _write_run(run.frame, output / run.key)
+        files += _write_pictures(run, output / run.key)
     return Report(_headline(chosen), tuple(files))
 
 
@@ -134,24 +141,23 @@ def _write_run(frame: pd.DataFrame, output: Path) -> list[Path]:
     return [text, *files]
 
 
+def _write_pictures(run: page.Run, output: Path) -> list[Path]:
+    """Write the answer of each place as a picture, light and dark, for a README."""
+    files = []
+    for place in run.places:
+        for theme in THEMES:
+            text = picture(place, theme)
+            if text is not None:
+                name = f"answer-{_file_name(place.network)}-{_file_name(place.device)}-{theme}.svg"
+                files.append(output / name)
+                files[-1].write_text(text, encoding="utf-8", newline="\n")
+    return files
+
+
 def _pick(frame: pd.DataFrame, machine: str | None, commit: str | None) -> pd.DataFrame:
     """Return the latest run of a machine and a commit, either of which may be left open."""
-    known = runs(frame)
-    if machine is not None:
-        names = distinct(known["machine"])
-        if machine not in names:
-            raise ResultsError(f"no results of machine {machine!r}; there are {', '.join(names)}")
-        frame = frame[frame["machine"] == machine]
-    if commit is not None:
-        hashes = distinct(runs(frame)["commit"])
-        found = [full for full in hashes if full.startswith(commit)] if commit else []
-        if len(found) != 1:
-            what = "several commits" if found else "no results of a commit"
-            raise ResultsError(
-                f"{what} beginning with {commit!r}; there are {', '.join(h[:8] for h in hashes)}"
-            )
-        frame = frame[frame["commit"] == found[0]]
-    return latest_run(frame)
+    frame = only(frame, "machine", None if machine is None else [machine])
+    return latest_run(of_commit(frame, commit))
 
 
 def _file_name(name: str) -> str:

@@ -195,7 +195,9 @@ def test_the_report_is_written_with_pictures_and_a_table(complete, tmp_path):
     names = {file.name for file in report.files}
     stems = [f"{what}-{network}-CPU0" for what in ("time", "speedup", "first-call")
              for network in ("exercise", "wide")]  # fmt: skip
-    assert names == {"index.html", "report.md", "results.csv"} | {
+    answers = {f"answer-{network}-CPU0-{theme}.svg" for network in ("exercise", "wide")
+               for theme in ("light", "dark")}  # fmt: skip
+    assert names == {"index.html", "report.md", "results.csv"} | answers | {
         f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")
     }
     assert {file.name for file in output.iterdir()} == names

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -128,16 +127,13 @@ def _source(environment: Environment, name: str) -> Markup:
     return Markup(loader.get_source(environment, name)[0])
 
 
-def as_csv(frame: pd.DataFrame) -> str:
-    """Return the tidy table as CSV: the columns of ``load_results``, samples joined by spaces."""
-    joined = frame["samples"].map(lambda samples: " ".join(map(repr, samples)))
-    return str(frame.assign(samples=joined).to_csv(index=False, lineterminator="\n"))
-
-
 def label_runs(identities: Iterable[dict[str, str]]) -> list[str]:
-    """Return a label for each run: the machine, and whatever tells it from the others."""
+    """Return a label for each run: whatever tells it from the others, its path only if need be."""
     known = list(identities)
     telling = [key for key in known[0] if len({identity[key] for identity in known}) > 1]
-    if len(known) == 1 or not telling:
-        telling = ["machine"]
-    return [" · ".join(identity[key] for key in telling) for identity in known]
+    without_path = [key for key in telling if key != "path"]
+    for keys in (without_path or ["machine"], telling):
+        labels = [" · ".join(identity[key] for key in keys) for identity in known]
+        if len(set(labels)) == len(labels):
+            break
+    return labels

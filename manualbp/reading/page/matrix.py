@@ -3,14 +3,14 @@
 import math
 from dataclasses import dataclass
 
-from manualbp.reading.frame import FAILED, OK, SEPARATE, SKIPPED, distinct, records
+from manualbp.reading.frame import OK, SEPARATE, SKIPPED, distinct, records
 from manualbp.reading.page import words
 from manualbp.reading.page.model import MODE_TITLES, Place, Row, modes_of, processes, to_csv
 
 CLIP = 3.0
 """The colours saturate at this speedup, and at its reciprocal: symmetric on a log scale."""
 
-GLYPHS = {"failed": "✕ failed", "skipped": "· skipped", "memory": "▣ memory", "none": ""}
+GLYPHS = {"failed": "✕ failed", "skipped": "· skipped", "none": ""}
 """What stands in a cell without a number: none of them is a colour, so none looks slow."""
 
 _COLUMNS = ("network", "gradient", "mode", "device", "batch", "status", "speedup", "low", "high",
@@ -81,7 +81,7 @@ def _cell(place: Place, row: Row | None) -> Cell:
         return Cell("none", GLYPHS["none"])
     case = f"{row['gradient']}, {row['mode']}, batch {row['batch']:,}"
     if row["status"] != OK:
-        kind = {FAILED: "failed", SKIPPED: "skipped"}.get(row["status"], "memory")
+        kind = str(row["status"])
         return Cell(kind, GLYPHS[kind], tip=f"{case}: {row['status']}")
     value, low, high = row["speedup"], row["low"], row["high"]
     kind = "fast" if low > 1 else "slow" if high < 1 else "level"
@@ -100,14 +100,14 @@ def _cell(place: Place, row: Row | None) -> Cell:
 def _finding(lines: list[tuple[str, int, tuple[Cell, ...]]]) -> str:
     """Say of every gradient at how many batches it wins, loses and shows no difference."""
     kinds = (
-        ("faster", ("fast",)),
-        ("slower", ("slow",)),
-        ("no difference shown", ("level",)),
-        ("failed", ("failed", "memory")),
+        ("faster", "fast"),
+        ("slower", "slow"),
+        ("no difference shown", "level"),
+        ("failed", "failed"),
     )
     said = []
     for gradient, _, cells in lines:
-        counts = [(what, sum(cell.kind in which for cell in cells)) for what, which in kinds]
+        counts = [(what, sum(cell.kind == kind for cell in cells)) for what, kind in kinds]
         known = [f"{what} at {count}" for what, count in counts if count]
         said.append(f"{gradient}: {', '.join(known) or 'nothing measured'}")
     return f"{'; '.join(said)} of {words.counted(len(lines[0][2]), 'batch', 'batches')}."
