@@ -55,11 +55,13 @@ class Quantity(NamedTuple):
 
 
 _NO_GRADIENT = ("network", "mode", "device", "batch")
+_NO_MODE = ("network", "gradient", "device", "batch")
+_NO_BATCH = ("network", "gradient", "mode", "device")
 
 QUANTITIES = {
     "steady_step": Quantity("time", "seconds", tuple(CASE)),
     "steady_forward": Quantity("time", "seconds", tuple(CASE)),
-    "steady_backward": Quantity("time", "seconds", ("network", "gradient", "device", "batch")),
+    "steady_backward": Quantity("time", "seconds", _NO_MODE),
     "steady_numpy": Quantity("time", "seconds", ("network", "batch")),
     "steady_empty": Quantity("time", "seconds", _NO_GRADIENT),
     "steady_sgd": Quantity("time", "seconds", (*CASE, "steps_per_call")),
@@ -73,6 +75,18 @@ QUANTITIES = {
     "track_error_ulp": Quantity("track", "ulp", tuple(CASE)),
     "track_peak_memory": Quantity("track", "bytes", tuple(CASE)),
     "track_peak_memory_import": Quantity("track", "bytes", ()),
+    "track_eager_operations": Quantity("track", "operations", _NO_MODE, exact=True),
+    "track_graph_nodes": Quantity("track", "nodes", _NO_MODE, exact=True),
+    "track_xla_instructions": Quantity("track", "instructions", _NO_MODE, exact=True),
+    "track_xla_fusions": Quantity("track", "fusions", _NO_MODE, exact=True),
+    "track_xla_kernels": Quantity("track", "kernels", _NO_MODE, exact=True),
+    "track_xla_flops": Quantity("track", "flops", _NO_MODE, exact=True),
+    "track_xla_bytes": Quantity("track", "bytes", _NO_MODE, exact=True),
+    "track_xla_temporary_bytes": Quantity("track", "bytes", _NO_MODE, exact=True),
+    "track_traces": Quantity("track", "traces", _NO_BATCH, exact=True),
+    "track_compilations": Quantity(
+        "track", "compilations", ("network", "gradient", "device"), exact=True
+    ),
 }
 """The suite's benchmarks by the last component of their names.
 
@@ -80,7 +94,14 @@ QUANTITIES = {
 which benchmarks are ours.
 """
 
-_IMPLIED_MODES = {"steady_backward": "eager"}  # the tape's pass alone has a time only in eager mode
+_IMPLIED_MODES = {
+    "steady_backward": "eager",  # the tape's pass alone has a time only in eager mode
+    "track_eager_operations": "eager",
+    "track_graph_nodes": "graph",
+    "track_compilations": "xla",
+    **dict.fromkeys((name for name in QUANTITIES if name.startswith("track_xla_")), "xla"),
+}
+"""The mode of a benchmark that exists in one only and therefore has no such parameter."""
 
 
 def load_results(path: Path | str) -> pd.DataFrame:

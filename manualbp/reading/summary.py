@@ -216,6 +216,16 @@ def place_sections(
         ("First call: execution", "first_execution", _time),
         ("Error against the reference (ulp)", "track_error_ulp", _ulp),
         ("Peak memory", "track_peak_memory", _memory),
+        ("Eager operations", "track_eager_operations", _whole),
+        ("Graph nodes after grappler", "track_graph_nodes", _whole),
+        ("XLA instructions", "track_xla_instructions", _whole),
+        ("XLA fusions", "track_xla_fusions", _whole),
+        ("XLA kernels", "track_xla_kernels", _whole),
+        ("XLA FLOPs", "track_xla_flops", _whole),
+        ("Bytes accessed by XLA's kernels", "track_xla_bytes", _whole),
+        ("XLA's temporary buffers (bytes)", "track_xla_temporary_bytes", _whole),
+        ("Traces for a sequence of batches", "track_traces", _whole),
+        ("XLA compilations for a sequence of batches", "track_compilations", _whole),
     ):
         mine = here[here["quantity"] == quantity]
         # By mode, as everywhere; the sort is stable and leaves the gradients in their order.
@@ -332,6 +342,10 @@ def _three_digits(value: float) -> str:
 
 def _ulp(cell: Cell) -> str:
     return f"{cell['value']:.3g}"
+
+
+def _whole(cell: Cell) -> str:
+    return f"{cell['value']:,.0f}"
 
 
 def _memory(cell: Cell) -> str:

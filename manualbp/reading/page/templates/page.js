@@ -177,7 +177,7 @@ for (const target of all("button[data-tip]")) {
   for (const event of ["pointerenter", "focus"]) target.addEventListener(event, () => point(target));
   for (const event of ["pointerleave", "blur"]) target.addEventListener(event, () => point(null));
 }
-document.addEventListener("scroll", () => point(null), { passive: true });
+document.addEventListener("scroll", () => { if (pointed) point(pointed); }, { passive: true });
 
 // ---------------------------------------------------------------- a cell's samples
 
