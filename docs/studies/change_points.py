@@ -18,7 +18,7 @@ import pandas as pd
 from asv.step_detect import detect_steps, solve_potts_autogamma
 from scipy.special import betaincinv
 
-from manualbp.reading.levels import PENALTY, changes, confirmed
+from manualbp.reading.levels import PENALTY, changes, confirmed, without_outliers
 
 Logs = npt.NDArray[np.float64]
 Detector = Callable[[Logs, Logs], Sequence[int]]
@@ -122,14 +122,15 @@ def _deviation(logs: Logs) -> float:
     return float(np.median(np.abs(np.diff(logs)))) / (0.6745 * math.sqrt(2))
 
 
-def confirming(detect: Detector) -> Detector:
-    """Return a detector with this project's confirming test on top."""
+def treated(detect: Detector) -> Detector:
+    """Return a detector with this project's treatment: outliers pulled in, steps confirmed."""
 
-    def both(logs: Logs, weights: Logs) -> list[int]:
-        found = confirmed(np.exp(logs).tolist(), detect(logs, weights))
+    def wrapped(logs: Logs, weights: Logs) -> list[int]:
+        calm = without_outliers(np.exp(logs).tolist())
+        found = confirmed(calm, detect(np.log(calm), weights))
         return [change.place for change in found]
 
-    return both
+    return wrapped
 
 
 CANDIDATES: dict[str, tuple[str | None, Detector]] = {
@@ -137,13 +138,13 @@ CANDIDATES: dict[str, tuple[str | None, Detector]] = {
     "asv": (None, asv),
     "asv, weights": (None, asv_weighted),
     f"asv, penalty {PENALTY:g}": (None, asv_generous),
-    "asv, confirmed": (None, confirming(asv)),
+    "asv, treated": (None, treated(asv)),
     "Otava": ("otava", otava),
-    "Otava, confirmed": ("otava", confirming(otava)),
+    "Otava, treated": ("otava", treated(otava)),
     "ruptures L2": ("ruptures", ruptures_l2),
-    "ruptures L2, confirmed": ("ruptures", confirming(ruptures_l2)),
+    "ruptures L2, treated": ("ruptures", treated(ruptures_l2)),
     "skchange FPOP": ("skchange", skchange),
-    "skchange FPOP, confirmed": ("skchange", confirming(skchange)),
+    "skchange FPOP, treated": ("skchange", treated(skchange)),
 }
 """The detectors by name, each with the package it needs besides this project's own."""
 

@@ -32,10 +32,10 @@ EQUAL_ARMS = 3
 SLOWDOWNS = (1.0, 2.0, 3.0, 5.0, 10.0)
 """Percent of extra work."""
 
-ALONE_ROUNDS = 3
+ALONE_ROUNDS = 2
 """Processes in which each slowdown is measured apart, for what it came to."""
 
-MARGIN_ROUNDS = 8
+MARGIN_ROUNDS = 5
 """Processes for the deviation of the cells that are no part of the tries."""
 
 DESCRIPTION = f"""

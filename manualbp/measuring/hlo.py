@@ -30,11 +30,11 @@ ELEMENTWISE = frozenset(
 
 MOVING = frozenset(
     {
-        *("broadcast", "concatenate", "copy", "dynamic-slice", "dynamic-update-slice", "gather"),
-        *("iota", "pad", "reshape", "reverse", "slice", "transpose"),
+        *("bitcast-convert", "broadcast", "concatenate", "copy", "dynamic-slice", "gather"),
+        *("dynamic-update-slice", "iota", "pad", "reshape", "reverse", "slice", "transpose"),
     }
 )
-"""Instructions that place elements and compute none."""
+"""Instructions that place elements, or take their bits for another type, and compute none."""
 
 BYTES = {
     **dict.fromkeys(("PRED", "S8", "U8"), 1),

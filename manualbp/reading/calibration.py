@@ -174,7 +174,10 @@ def clopper_pearson(successes: int, tries: int, level: float = 0.95) -> tuple[fl
 
 
 def asv_calls_worse(base: Sequence[float], head: Sequence[float]) -> bool:
-    """Tell whether ``asv compare`` would call the head worse, from its samples."""
+    """Tell whether ``asv compare`` would call the head worse, from its samples.
+
+    At least seven on a side are needed: with fewer asv compares intervals, not samples.
+    """
     from scipy.stats import mannwhitneyu
 
     if np.median(head) <= ASV_FACTOR * np.median(base):

@@ -31,9 +31,9 @@ from manualbp.reading.frame import (
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 _MARKERS = ("s", "^", "D", "v", "P", "p")
 _BASELINE_COLOUR, _BASELINE_MARKER = "#000000", "o"
-_GREY, _RED = "#777777", "#CC0000"
+GREY, RED = "#777777", "#CC0000"
 
-_LINES = {"eager": "-", "graph": "--", "xla": "-."}
+LINES = {"eager": "-", "graph": "--", "xla": "-."}
 _PANELS = {
     "eager": "eager",
     "graph": "graph (tf.function)",
@@ -80,10 +80,10 @@ def time_against_batch(frame: pd.DataFrame) -> Figure:
     _batch_axis(panels.values(), steps)
     legend = _gradient_handles(frame, distinct(steps["gradient"]), failed=any(drawn))
     if (_of(frame, "steady_numpy")["status"] == OK).any():
-        legend.append(Line2D([], [], color=_GREY, ls=":", lw=1.2, label="NumPy (control)"))
+        legend.append(Line2D([], [], color=GREY, ls=":", lw=1.2, label="NumPy (control)"))
     if (_of(frame, "steady_empty")["status"] == OK).any():
         legend.append(
-            Line2D([], [], color=_GREY, ls=(0, (6, 2)), lw=1.2, label="harness alone (call floor)")
+            Line2D([], [], color=GREY, ls=(0, (6, 2)), lw=1.2, label="harness alone (call floor)")
         )
     _finish(figure, frame, steps, legend)
     return figure
@@ -115,11 +115,11 @@ def speedup_against_batch(frame: pd.DataFrame) -> Figure:
     for text, y, side in (("faster ↑", 3, "bottom"), ("slower ↓", -3, "top")):
         last.annotate(
             text, (1.01, 1), (0, y), xycoords=last.get_yaxis_transform(),
-            textcoords="offset points", ha="left", va=side, fontsize=8, color=_GREY,
+            textcoords="offset points", ha="left", va=side, fontsize=8, color=GREY,
         )  # fmt: skip
     legend = _gradient_handles(frame, distinct(cells["gradient"]), failed=any(drawn))
     if (control["status"] == OK).any():
-        legend.append(Patch(color=_GREY, alpha=0.25, lw=0, label="tape against tape (A/A)"))
+        legend.append(Patch(color=GREY, alpha=0.25, lw=0, label="tape against tape (A/A)"))
     apart = cells[(cells["source"] == SEPARATE) & (cells["status"] == OK)]
     note = f"{len(apart)} of {(cells['status'] == OK).sum()} points from separate processes"
     _finish(figure, frame, cells, legend, note if len(apart) else "")
@@ -148,7 +148,7 @@ def first_call(frame: pd.DataFrame) -> Figure:
     top = calls["high"].fillna(calls["value"]).max()
     for row in records(calls):
         gradient = row["gradient"]
-        colour, marker = _look(frame, gradient)
+        colour, marker = look(frame, gradient)
         place = (gradients.index(gradient) - (len(gradients) - 1) / 2) * width
         x = modes.index(row["mode"]) + place
         if row["status"] == FAILED:
@@ -158,7 +158,7 @@ def first_call(frame: pd.DataFrame) -> Figure:
         foot = min(trace.get((row["mode"], gradient), 0.0), row["value"])
         axes.bar(x, row["value"], width * 0.9, color=colour, lw=0)
         axes.bar(x, foot, width * 0.9, color=colour, hatch="////", edgecolor="#FFFFFF", lw=0)
-        axes.errorbar(x, row["value"], _bars(row), fmt="none", ecolor=_GREY, lw=1.2, capsize=3)
+        axes.errorbar(x, row["value"], _bars(row), fmt="none", ecolor=GREY, lw=1.2, capsize=3)
         end = row["value"] if math.isnan(row["high"]) else row["high"]
         axes.annotate(
             _seconds(row["value"]), (x, end), (0, 2), textcoords="offset points", ha="center",
@@ -171,11 +171,11 @@ def first_call(frame: pd.DataFrame) -> Figure:
     axes.set_xlabel("mode")
     axes.spines[["top", "right"]].set_visible(False)
     legend: list[Line2D | Patch] = [
-        Patch(color=_look(frame, gradient)[0], label=gradient) for gradient in gradients
+        Patch(color=look(frame, gradient)[0], label=gradient) for gradient in gradients
     ]
     if trace:
         legend.append(
-            Patch(facecolor=_GREY, hatch="////", edgecolor="#FFFFFF", lw=0, label="of it, tracing")
+            Patch(facecolor=GREY, hatch="////", edgecolor="#FFFFFF", lw=0, label="of it, tracing")
         )
     if (calls["status"] == FAILED).any():
         legend.append(_failed_handle())
@@ -252,7 +252,7 @@ def name_network(network: str) -> str:
     return f"{network} network, {' → '.join(map(str, NETWORKS[network].widths))}"
 
 
-def _short(commit: str) -> str:
+def short_commit(commit: str) -> str:
     """Return a hash's first digits; the name of a dirty tree as it is."""
     return commit if "-" in commit else commit[:8]
 
@@ -273,10 +273,10 @@ def _finish(
     version = f"TensorFlow {run['tensorflow']}" if pd.notna(run["tensorflow"]) else None
     lines = (
         (run["machine"], run["cpu"]),
-        (version, f"commit {_short(run['commit'])}", _processes(counts), note or None),
+        (version, f"commit {short_commit(run['commit'])}", _processes(counts), note or None),
     )
     footer = "\n".join(" · ".join(part for part in line if pd.notna(part)) for line in lines)
-    figure.text(0.01, 0.012, footer, fontsize=7, color=_GREY, va="bottom")
+    figure.text(0.01, 0.012, footer, fontsize=7, color=GREY, va="bottom")
 
 
 def _processes(counts: "pd.Series[int]") -> str:
@@ -293,7 +293,7 @@ def _processes(counts: "pd.Series[int]") -> str:
 # ---------------------------------------------------------------- marks
 
 
-def _look(frame: pd.DataFrame, gradient: str) -> tuple[str, str]:
+def look(frame: pd.DataFrame, gradient: str) -> tuple[str, str]:
     """Return a gradient's colour and marker: the tape's own, the others' by order in the run."""
     if gradient == BASELINE:
         return _BASELINE_COLOUR, _BASELINE_MARKER
@@ -307,13 +307,13 @@ def _gradient_handles(
 ) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = []
     for gradient in gradients:
-        colour, marker = _look(frame, gradient)
+        colour, marker = look(frame, gradient)
         handles.append(Line2D([], [], color=colour, marker=marker, ms=5, label=gradient))
     return [*handles, _failed_handle()] if failed else handles
 
 
 def _failed_handle() -> Line2D:
-    return Line2D([], [], color=_RED, marker="x", ls="none", mew=1.8, label="failed")
+    return Line2D([], [], color=RED, marker="x", ls="none", mew=1.8, label="failed")
 
 
 def _draw_gradients(
@@ -323,14 +323,14 @@ def _draw_gradients(
     here = cells[cells["mode"] == mode]
     gradients = distinct(cells["gradient"])
     for place, gradient in enumerate(gradients):
-        colour, marker = _look(frame, gradient)
+        colour, marker = look(frame, gradient)
         shift = _DODGE ** (place - (len(gradients) - 1) / 2)
         mine = here[here["gradient"] == gradient].sort_values("batch")
         good = records(mine[mine["status"] == OK])
         axes.plot(
             [row["batch"] * shift for row in good],
             [row["value"] * scale for row in good],
-            color=colour, marker=marker, ms=4.5, ls=_LINES.get(mode, "-"), lw=1.4, zorder=3,
+            color=colour, marker=marker, ms=4.5, ls=LINES.get(mode, "-"), lw=1.4, zorder=3,
         )  # fmt: skip
         for row in good:
             axes.errorbar(
@@ -354,17 +354,17 @@ def _cross(axes: Axes, x: float, y: float, colour: str, marker: str) -> None:
     edge: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ls": "none", "zorder": 4}
     edge["clip_on"] = False
     axes.plot(x, y, marker=marker, ms=9, mfc="#FFFFFF", mec=colour, mew=1.2, **edge)
-    axes.plot(x, y, marker="x", ms=5, mew=1.6, color=_RED, **edge)
+    axes.plot(x, y, marker="x", ms=5, mew=1.6, color=RED, **edge)
 
 
 def _draw_yardstick(axes: Axes, cells: pd.DataFrame, line: Any) -> None:
     good = cells[cells["status"] == OK].sort_values("batch")
     if set(good["quantity"]) == {"steady_empty"} and len(good) == 1:
         # The harness touches no data, so one batch may stand for all.
-        axes.axhline(good["value"].iloc[0] * 1e6, color=_GREY, ls=line, lw=1.2)
+        axes.axhline(good["value"].iloc[0] * 1e6, color=GREY, ls=line, lw=1.2)
         return
     axes.plot(
-        good["batch"].astype(int), good["value"] * 1e6, color=_GREY, ls=line, lw=1.2, marker=".",
+        good["batch"].astype(int), good["value"] * 1e6, color=GREY, ls=line, lw=1.2, marker=".",
         ms=2.5,
     )  # fmt: skip
 
@@ -380,7 +380,7 @@ def _draw_zone(axes: Axes, control: pd.DataFrame) -> None:
         [left, *[row["batch"] for row in good], right],
         [1 / max(v) for v in (values[0], *values, values[-1])],
         [1 / min(v) for v in (values[0], *values, values[-1])],
-        color=_GREY, alpha=0.25, lw=0, zorder=0,
+        color=GREY, alpha=0.25, lw=0, zorder=0,
     )  # fmt: skip
 
 

@@ -94,7 +94,7 @@ QUANTITIES = {
 which benchmarks are ours.
 """
 
-_IMPLIED_MODES = {
+IMPLIED_MODES = {
     "steady_backward": "eager",  # the tape's pass alone has a time only in eager mode
     "track_eager_operations": "eager",
     "track_graph_nodes": "graph",
@@ -496,7 +496,7 @@ def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
     # Another suite's batch may be a word, and then has no column either.
     rest = [f"{name}={text}" for name, text in parameters.items() if case.get(name) is None]
     case["parameters"] = ", ".join(rest) or None
-    case["mode"] = case["mode"] or _IMPLIED_MODES.get(quantity)
+    case["mode"] = case["mode"] or IMPLIED_MODES.get(quantity)
     return case
 
 

@@ -1,7 +1,7 @@
 """A cell over commits: its line, what changed beside the code, and where its level changed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,13 @@ from manualbp.reading.levels import Change, changes
 SERIES = ["machine", *CASE, "steps_per_call", "quantity", "benchmark", "version"]
 """The columns that tell one line from another.  TensorFlow is not among them: it is marked."""
 
-MARKS = ["tensorflow_changed", "environment_changed", "cpu_changed"]
+_MARKED = {
+    "tensorflow_changed": ("tensorflow",),
+    "environment_changed": ("environment",),
+    "cpu_changed": ("cpu", "cores"),
+}
+
+MARKS = list(_MARKED)
 """What is marked in a line: each says that its column differs from the last one recorded."""
 
 HISTORY_COLUMNS = [*COLUMNS, "series", "place", *MARKS]
@@ -24,9 +30,6 @@ CHANGE_COLUMNS = [
     *("commits_before", "commits_after", "exact", *MARKS),
 ]
 """The columns of ``change_points``, in order."""
-
-NOISY_COUNTS = ("track_peak_memory", "track_peak_memory_import")
-"""Tracked numbers that are measured, not counted: they differ a little from run to run."""
 
 
 def history(frame: pd.DataFrame) -> pd.DataFrame:
@@ -41,8 +44,8 @@ def history(frame: pd.DataFrame) -> pd.DataFrame:
 
     - ``series``: the line's number (int)
     - ``place``: the commit's place in the order of its machine's commits, from 0 (int)
-    - ``tensorflow_changed``, ``environment_changed``, ``cpu_changed``: whether the column differs
-      from the last one recorded earlier in the line (bool)
+    - ``tensorflow_changed``, ``environment_changed``, ``cpu_changed`` (the processor or the number
+      of cores): whether it differs from what was last recorded in the line (bool)
     """
     alike = frame.duplicated([*SERIES, "commit", "environment"], keep=False)
     lines = frame[~alike].copy()
@@ -50,8 +53,8 @@ def history(frame: pd.DataFrame) -> pd.DataFrame:
     lines = lines.merge(_places(frame), on=["machine", "commit"], how="left")
     lines = lines.sort_values(["series", "place"], kind="stable", ignore_index=True)
     lines = _in_one_environment(lines)
-    for mark in MARKS:
-        lines[mark] = _changes(lines, mark.removesuffix("_changed"))
+    for mark, columns in _MARKED.items():
+        lines[mark] = pd.concat([_changes(lines, name) for name in columns], axis=1).any(axis=1)
     return lines[HISTORY_COLUMNS]
 
 
@@ -62,13 +65,14 @@ def change_points(lines: pd.DataFrame) -> pd.DataFrame:
 
     - ``commit``, ``date``: the first commit of the new level
     - ``previous``: the last measured commit of the old level
-    - ``before``, ``after``: geometric means over the commits of the two levels, in ``unit``
+    - ``before``, ``after``: geometric means over the commits of the two levels, outliers pulled in
+      (see ``levels``), in ``unit``
     - ``ratio``: after over before, and ``low`` and ``high``, its 95 % interval (NaN if exact)
     - ``commits_before``, ``commits_after``: how many measured commits the two levels have (int)
-    - ``exact``: whether the number is counted, not measured: any difference is a change, and
-      ``before`` and ``after`` are the two commits' own numbers (bool)
-    - ``tensorflow_changed``, ``environment_changed``, ``cpu_changed``: whether the column differs
-      between ``previous`` and ``commit`` (bool)
+    - ``exact``: whether the number is counted, not measured (``Quantity.exact``, and lines with a
+      0): any difference is a change, and ``before`` and ``after`` are the commits' own (bool)
+    - ``tensorflow_changed``, ``environment_changed``, ``cpu_changed``: whether it differs between
+      ``previous`` and ``commit`` (bool)
 
     Only quantities of this project's suite are looked at: of a foreign number it is not known
     whether it is counted or measured.
@@ -82,6 +86,13 @@ def change_points(lines: pd.DataFrame) -> pd.DataFrame:
     types |= dict.fromkeys(["commits_before", "commits_after"], "int64")
     types |= dict.fromkeys(["before", "after", "ratio", "low", "high"], "float64")
     return table.astype(types | dict.fromkeys(["exact", *MARKS], "bool"))
+
+
+def name_case(row: "Mapping[str, Any] | pd.Series[Any]") -> str:
+    """Return a line's case in words: what is given of network, gradient, mode, device, batch."""
+    words = [str(row[name]) for name in CASE[:-1] if pd.notna(row[name])]
+    numbers = [name for name in ("batch", "steps_per_call") if pd.notna(row[name])]
+    return ", ".join([*words, *(f"{name.replace('_', ' ')} {row[name]}" for name in numbers)])
 
 
 # ---------------------------------------------------------------- lines
@@ -115,17 +126,19 @@ def _in_one_environment(lines: pd.DataFrame) -> pd.DataFrame:
         for _, commit in line.groupby("place", sort=False):
             best = commit.index[commit["rank"] == commit["rank"].iloc[0]]
             environments = lines.loc[best, "environment"]
-            kept = environments.index[environments == following]
-            keep.append(kept[0] if len(kept) else best[0])
+            same = environments.index[environments == following]
+            keep.append(same[0] if len(same) else best[0])
             following = lines.loc[keep[-1], "environment"]
-    alone = lines.index[~lines["series"].isin(crowded)]
-    return lines.loc[alone.union(pd.Index(keep))].reset_index(drop=True)
+    kept = ~lines["series"].isin(crowded)
+    kept.loc[keep] = True
+    return lines[kept].reset_index(drop=True)
 
 
 def _changes(lines: pd.DataFrame, column: str) -> "pd.Series[bool]":
     """Say in which rows a column differs from the last value recorded earlier in the line."""
     earlier = lines.groupby("series")[column].ffill().groupby(lines["series"]).shift()
-    return lines[column].notna() & earlier.notna() & (lines[column] != earlier)
+    known = lines[column].notna() & earlier.notna()
+    return known & (lines[column] != earlier).fillna(False).astype("bool")
 
 
 # ---------------------------------------------------------------- changes
@@ -134,7 +147,8 @@ def _changes(lines: pd.DataFrame, column: str) -> "pd.Series[bool]":
 def _changes_of_line(line: pd.DataFrame) -> list[dict[str, Any]]:
     first = line.iloc[0]
     values = line["value"].tolist()
-    exact = first["kind"] == "track" and first["quantity"] not in NOISY_COUNTS
+    # A number that can be 0 has no logarithm, so no level is estimated.
+    exact = QUANTITIES[first["quantity"]].exact or min(values) <= 0
     found = _differences(values) if exact else changes(values)
     rows = []
     for change in found:
@@ -145,7 +159,7 @@ def _changes_of_line(line: pd.DataFrame) -> list[dict[str, Any]]:
         row |= {"low": change.low, "high": change.high, "exact": exact}
         row |= {"commits_before": change.place - change.start}
         row |= {"commits_after": change.stop - change.place}
-        row |= {mark: _differ(old, new, mark.removesuffix("_changed")) for mark in MARKS}
+        row |= {mark: _differ(old, new, columns) for mark, columns in _MARKED.items()}
         rows.append(row)
     return rows
 
@@ -160,5 +174,9 @@ def _differences(values: Sequence[float]) -> list[Change]:
     ]
 
 
-def _differ(old: "pd.Series[Any]", new: "pd.Series[Any]", column: str) -> bool:
-    return pd.notna(old[column]) and pd.notna(new[column]) and bool(old[column] != new[column])
+def _differ(old: "pd.Series[Any]", new: "pd.Series[Any]", columns: Sequence[str]) -> bool:
+    """Say whether any of the columns was recorded in both rows and differs."""
+    return any(
+        pd.notna(old[name]) and pd.notna(new[name]) and bool(old[name] != new[name])
+        for name in columns
+    )

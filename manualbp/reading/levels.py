@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import stdtr
 
 from manualbp.reading.intervals import Estimate, estimate, ratio
@@ -82,8 +81,8 @@ def without_outliers(values: Sequence[float]) -> list[float]:
     padded = np.pad(logs, _WINDOW // 2, mode="reflect")
     median = np.median(np.lib.stride_tricks.sliding_window_view(padded, _WINDOW), axis=1)
     reach = REACH * deviation
-    calm: npt.NDArray[np.float64] = np.exp(np.clip(logs, median - reach, median + reach))
-    return calm.tolist()
+    calm = np.exp(np.clip(logs, median - reach, median + reach))
+    return [float(value) for value in calm]
 
 
 def confirmed(values: Sequence[float], places: Sequence[int]) -> list[Change]:

@@ -1,5 +1,6 @@
 """A report on disk: the page, pictures, tables as Markdown, and the tidy table as CSV."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from manualbp.reading.frame import (
     only,
     select,
 )
+from manualbp.reading.history_figures import history_figure, pick_lines
+from manualbp.reading.history_words import changes_markdown
 from manualbp.reading.page.picture import THEMES, picture
 
 DPI = 150
@@ -48,12 +51,12 @@ def write_report(
     beginning) where these are given.  Written are ``index.html``, the page; ``report.md``;
     ``results.csv`` (the columns of ``load_results``, samples joined by spaces) and, for each
     network and device with anything to show, the ``FIGURES`` as ``<figure>-<network>-<device>``
-    in PNG and SVG, and the matrix with the speedup's curves as ``answer-<network>-<device>-light``
-    and ``-dark`` in SVG.  Of several ``results`` there is one run each: they stand side by side
-    on the page and one after the other in the table, and the text and the pictures of each are in
-    a folder of its own.  ``command`` is what the page says that made it.  The same results give the
-    same bytes.  ``ResultsError`` is raised for results that cannot be read and for a machine or a
-    commit that is not among them.
+    in PNG and SVG, the matrix with the speedup's curves as ``answer-<network>-<device>-light`` and
+    ``-dark`` in SVG, and ``history`` where there are several commits of the machine.  Of several
+    ``results`` there is one run each: they stand side by side on the page and one after the other
+    in the table, and the text and the pictures of each are in a folder of its own.  ``command`` is
+    what the page says that made it.  The same results give the same bytes.  ``ResultsError`` is
+    raised for results that cannot be read and for a machine or a commit that is not among them.
     """
     chosen = _runs(_paths(results), machine, commit)
     table = pd.concat([run.frame for run in chosen])
@@ -65,7 +68,7 @@ def write_report(
     files[0].write_text(page.render(chosen, csv, command), encoding="utf-8", newline="\n")
     files[1].write_text(csv, encoding="utf-8", newline="\n")
     for run in chosen:
-        files += _write_run(run.frame, output / run.key)
+        files += _write_run(run, output / run.key)
         files += _write_pictures(run, output / run.key)
     return Report(_headline(chosen), tuple(files))
 
@@ -80,12 +83,9 @@ def _runs(paths: Sequence[Path], machine: str | None, commit: str | None) -> lis
     for path in paths:
         everything = load_results(path)
         newest = _pick(everything, machine, commit)
-        first = newest.iloc[0]
-        same = (everything["machine"] == first["machine"]) & (
-            everything["environment"] == first["environment"]
-        )
+        past = everything[everything["machine"] == newest["machine"].iloc[0]]
         if not any(_same_run(newest, other) for _, other, _ in found):
-            found.append((path, newest, everything[same]))
+            found.append((path, newest, past))
     labels = page.label_runs([_identity(path, newest) for path, newest, _ in found])
     chosen, start = [], 0
     for label, (_, newest, past) in zip(labels, found, strict=True):
@@ -119,8 +119,9 @@ def _headline(chosen: Sequence[page.Run]) -> str:
     return "\n\n".join(f"{run.label}\n{summary.headline(run.frame)}" for run in chosen)
 
 
-def _write_run(frame: pd.DataFrame, output: Path) -> list[Path]:
+def _write_run(run: page.Run, output: Path) -> list[Path]:
     """Write a run's text and pictures."""
+    frame = run.frame
     output.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     pictures: dict[tuple[str, str], list[tuple[str, str]]] = {}
@@ -136,8 +137,10 @@ def _write_run(frame: pd.DataFrame, output: Path) -> list[Path]:
                 files += _save(figure, output, stem)
                 picture = (f"{description}: {network} on {device}", f"{stem}.svg")
                 pictures.setdefault((network, device), []).append(picture)
+    past, drawn = _write_history(run, output)
+    files += drawn
     text = output / "report.md"
-    text.write_text(summary.markdown(frame, pictures), encoding="utf-8", newline="\n")
+    text.write_text(summary.markdown(frame, pictures) + past, encoding="utf-8", newline="\n")
     return [text, *files]
 
 
@@ -158,6 +161,18 @@ def _pick(frame: pd.DataFrame, machine: str | None, commit: str | None) -> pd.Da
     """Return the latest run of a machine and a commit, either of which may be left open."""
     frame = only(frame, "machine", None if machine is None else [machine])
     return latest_run(of_commit(frame, commit))
+
+
+def _write_history(run: page.Run, output: Path) -> tuple[str, list[Path]]:
+    """Draw the history of the run's machine; return its section and files, if there is one."""
+    lines, found = run.lines, run.changes
+    if lines["commit"].nunique() < 2:
+        return "", []
+    files: list[Path] = []
+    with contextlib.suppress(figures.NothingToDrawError):
+        files = _save(history_figure(pick_lines(lines, found), found), output, "history")
+    picture = "history.svg" if files else None
+    return "\n" + changes_markdown(lines, found, picture), files
 
 
 def _file_name(name: str) -> str:

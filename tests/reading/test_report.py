@@ -160,6 +160,11 @@ def test_the_tables_hold_what_was_measured(complete):
     for heading in ("Backward pass alone", "SGD, time per step", "First call", "Peak memory",
                     "First call: tracing", "Error against the reference (ulp)"):  # fmt: skip
         assert f"### {heading}\n" in part
+    assert table(part, "### Graph nodes after grappler")[3] == ["graph", "fused", *["50"] * 3]
+    assert table(part, "### Bytes accessed by XLA's kernels")[1][4] == "986,808"
+    assert table(part, "### Traces for a sequence of batches")[:2] == [
+        ["mode", "gradient", "value"], ["eager", "tape", "3"],
+    ]  # fmt: skip
     assert "412 MiB" in report
     assert "GPU:0" not in report.split("## Skipped cells")[0].split("## The run")[1]
 

@@ -28,7 +28,7 @@ class Run:
     """One run on the page.
 
     ``frame`` holds its rows, whose index is their place in the page's table of cells; ``past`` the
-    rows of every commit measured on the same machine in the same environment.
+    rows of every commit measured on the same machine.
     """
 
     key: str
@@ -43,7 +43,7 @@ class Run:
 
     @cached_property
     def lines(self) -> pd.DataFrame:
-        """The history of every cell, the commits of the run's machine and environment."""
+        """The history of every cell over the commits of the run's machine."""
         return history(self.past)
 
     @cached_property

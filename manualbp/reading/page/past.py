@@ -1,4 +1,4 @@
-"""History: every commit measured on the run's machine in its environment, and where levels changed.
+"""History: every commit measured on the run's machine, and where levels changed.
 
 A line is the geometric mean over the batches of a gradient's speedup in one mode.  It has no point
 at a commit where a cell of it is missing, for a mean over other cells is another number.

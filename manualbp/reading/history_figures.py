@@ -1,0 +1,171 @@
+"""The figure of a history: a few lines over commits, their levels, and what changed beside."""
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator
+
+from manualbp.reading.figures import (
+    GREY,
+    LINES,
+    RED,
+    NothingToDrawError,
+    look,
+    short_commit,
+)
+from manualbp.reading.frame import FAILED, OK, SKIPPED, distinct, records
+from manualbp.reading.history import MARKS, name_case
+
+PANELS = 6
+"""At most so many lines in one figure."""
+
+_TICKS = 8  # hashes under a panel that can still be read
+
+_BESIDE = {"tensorflow_changed": "-", "environment_changed": ":", "cpu_changed": "--"}
+_NAMES = {
+    "tensorflow_changed": "another TensorFlow",
+    "environment_changed": "another environment",
+    "cpu_changed": "another processor",
+}
+
+_UNITS = {
+    "seconds": (1e3, "time (ms)"),
+    "bytes": (2.0**-20, "memory (MiB)"),
+    "ratio": (1.0, "ratio (below 1 is faster)"),
+}
+
+
+def pick_lines(lines: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Return at most ``PANELS`` lines: those that changed most, then the ratios to the tape.
+
+    ``lines`` is ``history``'s table and ``found`` that of ``change_points``.  Of the ratios those
+    at the smallest batches come first, one for each network, gradient, mode and device.
+    """
+    sizes = found["ratio"].map(lambda ratio: abs(math.log(ratio)) if ratio > 0 else math.inf)
+    changed = found.loc[sizes.sort_values(ascending=False, kind="stable").index, "series"]
+    ratios = lines[(lines["quantity"] == "ratio_to_tape") & (lines["status"] != SKIPPED)]
+    ratios = ratios.sort_values(["batch", "series"], kind="stable")
+    chosen = distinct([*changed, *ratios["series"]])[:PANELS]
+    rows = lines[lines["series"].isin(chosen)]
+    order = rows["series"].map(chosen.index)
+    return rows.loc[order.sort_values(kind="stable").index]
+
+
+def history_figure(lines: pd.DataFrame, found: pd.DataFrame) -> Figure:
+    """Draw lines over the commits of one machine, a panel for each, with their changes.
+
+    Points have their 95 % intervals, failed cells are crosses at the bottom; grey bars are the
+    levels between the changes, and vertical lines what changed beside the code.  Times are in
+    ms, memory in MiB.  ``lines`` are rows of ``history``, as ``pick_lines`` returns them, and
+    ``found`` is the table of ``change_points``.  ``ValueError`` is raised for several machines,
+    for more lines than ``PANELS``, and when nothing was measured.
+    """
+    chosen, machines = distinct(lines["series"]), distinct(lines["machine"])
+    if not lines["status"].isin([OK, FAILED]).any():
+        raise NothingToDrawError("nothing to draw: no cell was measured")
+    if len(machines) > 1:
+        raise ValueError(f"expected the lines of one machine, got {', '.join(machines)}")
+    if len(chosen) > PANELS:
+        raise ValueError(f"expected at most {PANELS} lines, got {len(chosen)}; see pick_lines")
+    across = min(len(chosen), 3)
+    down = math.ceil(len(chosen) / across)
+    figure = Figure(figsize=(3.4 * across + 1.8, 2.5 * down + 0.6), layout="constrained")
+    panels = list(figure.subplots(down, across, sharex=True, squeeze=False).flat)
+    for axes, series in zip(panels, chosen, strict=False):
+        line = lines[lines["series"] == series]
+        _draw_line(axes, line, lines)
+        _draw_levels(axes, line, found[found["series"] == series])
+        _draw_marks(axes, line)
+    for axes in panels[len(chosen) :]:
+        axes.set_visible(False)
+    _commit_axis(figure, lines)
+    figure.suptitle(f"History on {machines[0]}", x=0.01, ha="left", fontsize=11)
+    figure.legend(
+        handles=_legend(lines, found), loc="outside right center", frameon=False, fontsize=8
+    )
+    return figure
+
+
+def _scale(line: pd.DataFrame) -> tuple[float, str]:
+    unit = line["unit"].iloc[0]
+    return _UNITS.get(unit, (1.0, str(unit) if pd.notna(unit) else "value"))
+
+
+def _draw_line(axes: Axes, line: pd.DataFrame, lines: pd.DataFrame) -> None:
+    scale, label = _scale(line)
+    first = line.iloc[0]
+    colour, marker = GREY, "o"
+    if pd.notna(first["gradient"]):
+        colour, marker = look(lines, first["gradient"])
+    good = line[line["status"] == OK]
+    axes.plot(
+        good["place"], good["value"] * scale, color=colour, marker=marker, ms=3.5, lw=0.8,
+        ls=LINES.get(first["mode"], "-"), zorder=3,
+    )  # fmt: skip
+    axes.vlines(good["place"], good["low"] * scale, good["high"] * scale, color=colour, lw=0.8)
+    failed = line.loc[line["status"] == FAILED, "place"]
+    axes.plot(
+        failed, [0.04] * len(failed), color=RED, marker="x", ls="none", mew=1.6, zorder=4,
+        transform=axes.get_xaxis_transform(),
+    )  # fmt: skip
+    quantity = str(first["quantity"]).replace("_", " ")
+    axes.set_title(f"{quantity}: {name_case(first)}", fontsize=8, loc="left", wrap=True)
+    axes.set_ylabel(label, fontsize=8)
+    axes.grid(color="#E5E5E5", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=7)
+
+
+def _draw_levels(axes: Axes, line: pd.DataFrame, changes: pd.DataFrame) -> None:
+    """Draw the levels as bars, and the size of each change at its commit."""
+    scale, _ = _scale(line)
+    places = dict(zip(line["commit"], line["place"], strict=True))
+    measured = line.loc[line["status"] == OK, "place"]
+    steps = records(changes)
+    starts = [measured.min(), *(places[step["commit"]] for step in steps)]
+    ends = [*(places[step["previous"]] for step in steps), measured.max()]
+    levels = [step["before"] for step in steps[:1]] + [step["after"] for step in steps]
+    for start, end, level in zip(starts, ends, levels, strict=False):
+        axes.plot([start, end], [level * scale] * 2, color=GREY, lw=4, alpha=0.5, zorder=2)
+    for step in steps:
+        axes.annotate(
+            f"{100 * (step['ratio'] - 1):+.1f} %", (places[step["commit"]], 0.97),
+            xycoords=axes.get_xaxis_transform(), fontsize=7, va="top", ha="center",
+        )  # fmt: skip
+
+
+def _draw_marks(axes: Axes, line: pd.DataFrame) -> None:
+    for mark in MARKS:
+        for place in line.loc[line[mark], "place"]:
+            axes.axvline(place - 0.5, color=GREY, lw=0.9, ls=_BESIDE[mark], zorder=1)
+
+
+def _commit_axis(figure: Figure, lines: pd.DataFrame) -> None:
+    """Label some of the commits with their hashes, evenly, the last one always."""
+    commits = lines.drop_duplicates("place").sort_values("place")
+    stride = math.ceil(len(commits) / _TICKS)
+    shown = commits.iloc[::-1].iloc[::stride].iloc[::-1]
+    for axes in figure.axes:
+        axes.xaxis.set_major_locator(FixedLocator(shown["place"].tolist()))
+        axes.set_xticklabels(map(short_commit, shown["commit"]), rotation=90, fontsize=7)
+
+
+def _legend(lines: pd.DataFrame, found: pd.DataFrame) -> list[Line2D]:
+    handles = [
+        Line2D([], [], color=look(lines, name)[0], marker=look(lines, name)[1], ms=4, label=name)
+        for name in distinct(lines["gradient"])
+    ]
+    if found["series"].isin(lines["series"]).any():
+        handles.append(Line2D([], [], color=GREY, lw=4, alpha=0.5, label="level"))
+    if (lines["status"] == FAILED).any():
+        handles.append(Line2D([], [], color=RED, marker="x", ls="none", mew=1.6, label="failed"))
+    handles += [
+        Line2D([], [], color=GREY, lw=0.9, ls=_BESIDE[mark], label=_NAMES[mark])
+        for mark in MARKS
+        if lines[mark].any()
+    ]
+    return handles
