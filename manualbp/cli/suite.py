@@ -89,6 +89,14 @@ class Outcome:
     value: float = math.nan
 
 
+def results_folder(project: Path) -> Path:
+    """Return the folder of the project's results, as asv's configuration names it."""
+    try:
+        return project / str(Config.load(str(project / CONFIG)).results_dir)
+    except (util.UserError, ValueError) as error:  # the latter for what is not even JSON
+        raise SuiteError(f"asv cannot read {CONFIG}: {error}") from None
+
+
 def default_machine_name() -> str:
     """Name this machine by its processor and cores, never by its host name."""
     cpu = str(util.get_cpu_info()) or platform.machine()
