@@ -165,7 +165,8 @@ def rates(tries: pd.DataFrame) -> pd.DataFrame:
         counts = (len(mine), int(slower.sum()), slower.mean(), low, high, int(mine["asv"].sum()))
         rows.append((condition, percent, *counts, len(families), int(families.sum())))
     columns = ["condition", "percent", "tries", "slower", "rate", "low", "high", "asv"]
-    return pd.DataFrame(rows, columns=[*columns, "families", "families_slower"])
+    table = pd.DataFrame(rows, columns=[*columns, "families", "families_slower"])
+    return table.sort_values(["condition", "percent"], ascending=[False, True], ignore_index=True)
 
 
 def clopper_pearson(successes: int, tries: int, level: float = 0.95) -> tuple[float, float]:
