@@ -109,7 +109,7 @@ def _figure(
     ratios = here[here["quantity"] == "ratio_to_tape"]
     if ratios.empty:
         return None
-    newest = ratios.loc[ratios["place"].idxmax(), "version"]
+    newest = ratios.sort_values("place")["version"].iloc[-1]
     ratios = ratios[(ratios["version"] == newest) | ratios["version"].isna()]
     means = _means(ratios)
     modes = modes_of(ratios)

@@ -143,19 +143,24 @@ function point(target) {
   tip.style.top = `${above > 4 ? above : box.bottom + 10}px`;
 }
 
+// The middle, for a point's edges move when it is highlighted.
+function middle(element) {
+  const box = element.getBoundingClientRect();
+  return { x: box.left + box.width / 2, y: box.top + box.height / 2 };
+}
+
 function nearest(stage, x, y) {
   let best = null, distance = 26;
   for (const candidate of all(".point", stage)) {
-    const box = candidate.getBoundingClientRect();
-    const away = Math.hypot(box.left + box.width / 2 - x, box.top + box.height / 2 - y);
+    const place = middle(candidate);
+    const away = Math.hypot(place.x - x, place.y - y);
     if (away < distance) [best, distance] = [candidate, away];
   }
   return best;
 }
 
 for (const stage of all(".stage")) {
-  const inOrder = () => all(".point", stage).sort(
-    (a, b) => a.getBoundingClientRect().left - b.getBoundingClientRect().left);
+  const inOrder = () => all(".point", stage).sort((a, b) => Math.round(middle(a).x - middle(b).x));
   stage.addEventListener("pointermove", (event) => point(nearest(stage, event.clientX, event.clientY)));
   stage.addEventListener("pointerleave", () => point(null));
   stage.addEventListener("blur", () => point(null));
