@@ -40,6 +40,8 @@ figures: setup
 	mkdir -p docs
 	cp report/answer-exercise-CPU0-light.svg docs/answer-light.svg
 	cp report/answer-exercise-CPU0-dark.svg docs/answer-dark.svg
+	$(BIN)/manualbp calibrate --evaluate --machine amd-epyc-2core --output report
+	cp report/power.svg docs/power.svg
 
 # Without index or download addresses: the lock names packages and versions only.
 lock:

@@ -99,3 +99,13 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
     The interval is NaN when either side has fewer than two values; errors as for ``estimate``.
     """
     return product((estimate(numerator), estimate(denominator)), (1, -1))
+
+
+def paired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
+    """Return the ratio of two geometric means of process values that were measured in rounds.
+
+    Values of the same round are one after the other in time, so what the machine did then is in
+    both and leaves their ratio alone (Student's t on paired differences).  A round that one side
+    did not finish is left out.
+    """
+    return estimate([a / b for a, b in zip(numerator, denominator, strict=False)])

@@ -68,7 +68,7 @@ def test_margins_follow_the_deviation_and_have_a_floor(tmp_path):
     assert set(quiet.values()) == {0.01}
     noisy, _ = judged(machine(deviation=0.02), tmp_path)
     assert len(noisy) == 12
-    # 38 degrees of freedom: the deviation is known within a third.
+    # 26 degrees of freedom: the deviation is known within a third.
     assert all(0.03 < margin < 0.07 for margin in noisy.values())
 
 

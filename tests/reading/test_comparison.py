@@ -103,7 +103,7 @@ def test_a_changed_count_can_be_accepted(tmp_path):
 def test_the_machines_own_margins_are_found(tmp_path, capsys):
     write_runs(tmp_path)
     assert status(tmp_path) == 5
-    rows = ["ratio_to_tape,exercise,chain,xla,CPU:0,64,0.02,0.005,39"]
+    rows = ["ratio_to_tape,exercise,chain,xla,CPU:0,64,0.02,0.005,0.005,39"]
     (tmp_path / "laptop" / FILE).write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
     assert status(tmp_path) == 0
     assert "all of 1 gated cell " in capsys.readouterr().out
@@ -148,6 +148,6 @@ def test_a_table_of_margins_is_checked(tmp_path):
     file.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="calibrate again"):
         load_margins(file)
-    file.write_text(",".join(COLUMNS) + "\nratio_to_tape,exercise,chain,xla,CPU:0,64,-1,0,5\n")
+    file.write_text(",".join(COLUMNS) + "\nratio_to_tape,exercise,chain,xla,CPU:0,64,-1,0,0,5\n")
     with pytest.raises(ValueError, match="positive"):
         load_margins(file)

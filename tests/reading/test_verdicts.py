@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 from manualbp.reading import verdicts
 from manualbp.reading.comparison import Comparison, conclude
 from manualbp.reading.frame import CASE, records
-from manualbp.reading.intervals import ratio
+from manualbp.reading.intervals import paired_ratio, ratio
 from manualbp.reading.verdicts import FASTER, INCONCLUSIVE, NOT_MEASURED, SAME, SLOWER
 
 ONE = {"gradient": "chain", "mode": "xla", "batch": 64}
@@ -38,6 +38,20 @@ def test_the_p_value_and_the_interval_are_welchs(seed):
     assert verdicts.p_value(change) == pytest.approx(other.pvalue)
     interval = other.confidence_interval(0.95)
     assert (math.log(change.low), math.log(change.high)) == pytest.approx(tuple(interval))
+
+
+def test_sides_measured_by_turns_are_compared_round_by_round():
+    generator = np.random.default_rng(7)
+    state = np.exp(generator.normal(0, 0.1, size=8))  # of the machine, shared within a round
+    base = state * np.exp(generator.normal(0, 0.005, size=8))
+    head = 1.03 * state * np.exp(generator.normal(0, 0.005, size=8))
+    change = paired_ratio(tuple(head), tuple(base))
+    other = stats.ttest_rel(np.log(head), np.log(base))
+    assert verdicts.p_value(change) == pytest.approx(other.pvalue)
+    interval = other.confidence_interval(0.95)
+    assert (math.log(change.low), math.log(change.high)) == pytest.approx(tuple(interval))
+    assert 1.02 < change.low < 1.03 < change.high < 1.04
+    assert ratio(tuple(head), tuple(base)).low < 1  # which Welch's cannot see
 
 
 @pytest.mark.parametrize("seed", range(5))
