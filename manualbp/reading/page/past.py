@@ -31,7 +31,7 @@ from manualbp.reading.page.model import (
 )
 from manualbp.reading.page.svg import Axis, Event, Line, Panel, Point
 
-_MARKED = 60
+_MARKED = 30
 """How many points of a long line have markers and words; they are spread evenly."""
 
 _LISTED = 150

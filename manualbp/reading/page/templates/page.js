@@ -174,8 +174,10 @@ for (const stage of all(".stage")) {
     if (event.key in steps) {
       event.preventDefault();
       point(points[Math.min(Math.max(steps[event.key], 0), points.length - 1)]);
-    } else if (event.key === "Enter" && pointed?.dataset.row) showSamples(Number(pointed.dataset.row));
-    else if (event.key === "Escape") point(null);
+    } else if (event.key === "Enter" && pointed?.dataset.row) {
+      event.preventDefault(); // or the same key would press the dialog's button
+      showSamples(Number(pointed.dataset.row));
+    } else if (event.key === "Escape") point(null);
   });
 }
 for (const target of all("button[data-tip]")) {
