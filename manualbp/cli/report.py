@@ -7,7 +7,7 @@ from pathlib import Path
 DESCRIPTION = """
 Read results that asv has stored and write, for the newest run among them or for the one named:
 time and speedup over the tape against batch (PNG and SVG), report.md, and results.csv with every
-cell.  TensorFlow is not needed.
+cell; where there are several commits of its machine, their history.  TensorFlow is not needed.
 """
 
 EPILOG = """

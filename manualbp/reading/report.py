@@ -19,7 +19,7 @@ from manualbp.reading.frame import (
     select,
 )
 from manualbp.reading.history import change_points, history
-from manualbp.reading.history_figures import history_figure, pick_lines
+from manualbp.reading.history_figures import history_figure
 from manualbp.reading.history_words import changes_markdown
 
 DPI = 150
@@ -43,8 +43,8 @@ def write_report(
     ``load_results``, samples joined by spaces) and, for each network and device with anything to
     show, ``speedup-``, ``time-`` and ``first-call-<network>-<device>`` as PNG and SVG, and
     ``history`` where there are several commits of the machine.  The same results give the same
-    bytes.  ``ResultsError`` is raised for results that cannot be read and
-    for a machine or a commit that is not among them.
+    bytes.  ``ResultsError`` is raised for results that cannot be read and for a machine or a
+    commit that is not among them.
     """
     everything = load_results(results)
     frame = _pick(everything, machine, commit)
@@ -102,7 +102,7 @@ def _write_history(
     found = change_points(lines)
     files: list[Path] = []
     with contextlib.suppress(figures.NothingToDrawError):
-        files = _save(history_figure(pick_lines(lines, found), found), output, "history")
+        files = _save(history_figure(lines, found), output, "history")
     picture = "history.svg" if files else None
     return "\n" + changes_markdown(lines, found, picture), files
 
