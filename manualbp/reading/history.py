@@ -95,6 +95,15 @@ def name_case(row: "Mapping[str, Any] | pd.Series[Any]") -> str:
     return ", ".join([*words, *(f"{name.replace('_', ' ')} {row[name]}" for name in numbers)])
 
 
+def apart(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table without the environment's mark where TensorFlow's says it already.
+
+    An environment's name holds TensorFlow's version, so they change together.
+    """
+    alone = table["environment_changed"] & ~table["tensorflow_changed"]
+    return table.assign(environment_changed=alone)
+
+
 # ---------------------------------------------------------------- lines
 
 

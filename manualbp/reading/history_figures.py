@@ -1,6 +1,8 @@
 """The figure of a history: a few lines over commits, their levels, and what changed beside."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,7 +19,7 @@ from manualbp.reading.figures import (
     short_commit,
 )
 from manualbp.reading.frame import FAILED, OK, SKIPPED, distinct, records
-from manualbp.reading.history import MARKS, name_case
+from manualbp.reading.history import MARKS, apart, name_case
 
 PANELS = 6
 """At most so many lines in one figure."""
@@ -28,7 +30,7 @@ _BESIDE = {"tensorflow_changed": "-", "environment_changed": ":", "cpu_changed":
 _NAMES = {
     "tensorflow_changed": "another TensorFlow",
     "environment_changed": "another environment",
-    "cpu_changed": "another processor",
+    "cpu_changed": "other processor or cores",
 }
 
 _UNITS = {
@@ -38,54 +40,60 @@ _UNITS = {
 }
 
 
-def pick_lines(lines: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """Return at most ``PANELS`` lines: those that changed most, then the ratios to the tape.
+def pick_lines(lines: pd.DataFrame, found: pd.DataFrame) -> list[int]:
+    """Return the numbers of at most ``PANELS`` lines worth drawing.
 
-    ``lines`` is ``history``'s table and ``found`` that of ``change_points``.  Of the ratios those
-    at the smallest batches come first, one for each network, gradient, mode and device.
+    ``lines`` is ``history``'s table and ``found`` that of ``change_points``.  The lines that
+    changed most come first, then the ratios to the tape, those at the smallest batches first.
     """
     sizes = found["ratio"].map(lambda ratio: abs(math.log(ratio)) if ratio > 0 else math.inf)
     changed = found.loc[sizes.sort_values(ascending=False, kind="stable").index, "series"]
     ratios = lines[(lines["quantity"] == "ratio_to_tape") & (lines["status"] != SKIPPED)]
     ratios = ratios.sort_values(["batch", "series"], kind="stable")
-    chosen = distinct([*changed, *ratios["series"]])[:PANELS]
-    rows = lines[lines["series"].isin(chosen)]
-    order = rows["series"].map(chosen.index)
-    return rows.loc[order.sort_values(kind="stable").index]
+    return distinct([*changed, *ratios["series"]])[:PANELS]
 
 
-def history_figure(lines: pd.DataFrame, found: pd.DataFrame) -> Figure:
-    """Draw lines over the commits of one machine, a panel for each, with their changes.
+def history_figure(
+    lines: pd.DataFrame, found: pd.DataFrame, series: Sequence[int] | None = None
+) -> Figure:
+    """Draw a few lines over the commits of one machine, a panel for each, with their changes.
 
     Points have their 95 % intervals, failed cells are crosses at the bottom; grey bars are the
     levels between the changes, and vertical lines what changed beside the code.  Times are in
-    ms, memory in MiB.  ``lines`` are rows of ``history``, as ``pick_lines`` returns them, and
-    ``found`` is the table of ``change_points``.  ``ValueError`` is raised for several machines,
-    for more lines than ``PANELS``, and when nothing was measured.
+    ms, memory in MiB.  ``lines`` is the table of ``history`` and ``found`` that of
+    ``change_points``; ``series`` are the numbers of the lines to draw, those of ``pick_lines``
+    where not given.  ``ValueError`` is raised for several machines, for more lines than
+    ``PANELS``, and when nothing of them was measured.
     """
-    chosen, machines = distinct(lines["series"]), distinct(lines["machine"])
-    if not lines["status"].isin([OK, FAILED]).any():
-        raise NothingToDrawError("nothing to draw: no cell was measured")
+    machines = distinct(lines["machine"])
     if len(machines) > 1:
         raise ValueError(f"expected the lines of one machine, got {', '.join(machines)}")
+    chosen = pick_lines(lines, found) if series is None else list(series)
     if len(chosen) > PANELS:
         raise ValueError(f"expected at most {PANELS} lines, got {len(chosen)}; see pick_lines")
+    drawn = apart(lines[lines["series"].isin(chosen)])
+    if not drawn["status"].isin([OK, FAILED]).any():
+        raise NothingToDrawError("nothing to draw: no cell was measured")
     across = min(len(chosen), 3)
     down = math.ceil(len(chosen) / across)
     figure = Figure(figsize=(3.4 * across + 1.8, 2.5 * down + 0.6), layout="constrained")
     panels = list(figure.subplots(down, across, sharex=True, squeeze=False).flat)
-    for axes, series in zip(panels, chosen, strict=False):
-        line = lines[lines["series"] == series]
-        _draw_line(axes, line, lines)
-        _draw_levels(axes, line, found[found["series"] == series])
+    looks = {name: look(lines, name) for name in distinct(drawn["gradient"])}
+    for axes, number in zip(panels, chosen, strict=False):
+        line = drawn[drawn["series"] == number]
+        _draw_line(axes, line, looks)
+        _draw_levels(axes, line, found[found["series"] == number])
         _draw_marks(axes, line)
     for axes in panels[len(chosen) :]:
         axes.set_visible(False)
-    _commit_axis(figure, lines)
+    for axes in panels[len(chosen) - across : len(chosen)]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
+    _commit_axis(figure, drawn)
     figure.suptitle(f"History on {machines[0]}", x=0.01, ha="left", fontsize=11)
     figure.legend(
-        handles=_legend(lines, found), loc="outside right center", frameon=False, fontsize=8
-    )
+        handles=_legend(drawn, looks, levels=bool(found["series"].isin(chosen).any())),
+        loc="outside right center", frameon=False, fontsize=8,
+    )  # fmt: skip
     return figure
 
 
@@ -94,12 +102,10 @@ def _scale(line: pd.DataFrame) -> tuple[float, str]:
     return _UNITS.get(unit, (1.0, str(unit) if pd.notna(unit) else "value"))
 
 
-def _draw_line(axes: Axes, line: pd.DataFrame, lines: pd.DataFrame) -> None:
+def _draw_line(axes: Axes, line: pd.DataFrame, looks: Mapping[str, tuple[str, str]]) -> None:
     scale, label = _scale(line)
     first = line.iloc[0]
-    colour, marker = GREY, "o"
-    if pd.notna(first["gradient"]):
-        colour, marker = look(lines, first["gradient"])
+    colour, marker = looks.get(first["gradient"], (GREY, "o"))
     good = line[line["status"] == OK]
     axes.plot(
         good["place"], good["value"] * scale, color=colour, marker=marker, ms=3.5, lw=0.8,
@@ -131,11 +137,20 @@ def _draw_levels(axes: Axes, line: pd.DataFrame, changes: pd.DataFrame) -> None:
     levels = [step["before"] for step in steps[:1]] + [step["after"] for step in steps]
     for start, end, level in zip(starts, ends, levels, strict=False):
         axes.plot([start, end], [level * scale] * 2, color=GREY, lw=4, alpha=0.5, zorder=2)
+    middle = (measured.min() + measured.max()) / 2
     for step in steps:
+        place = places[step["commit"]]
         axes.annotate(
-            f"{100 * (step['ratio'] - 1):+.1f} %", (places[step["commit"]], 0.97),
-            xycoords=axes.get_xaxis_transform(), fontsize=7, va="top", ha="center",
+            _size(step), (place, 0.97), fontsize=7, va="top",
+            ha="left" if place < middle else "right", xycoords=axes.get_xaxis_transform(),
+            xytext=(4 if place < middle else -8, 0), textcoords="offset points",
         )  # fmt: skip
+
+
+def _size(step: dict[str, Any]) -> str:
+    if step["exact"]:
+        return f"{step['after'] - step['before']:+g}"
+    return f"{100 * (step['ratio'] - 1):+.1f} %"
 
 
 def _draw_marks(axes: Axes, line: pd.DataFrame) -> None:
@@ -154,18 +169,20 @@ def _commit_axis(figure: Figure, lines: pd.DataFrame) -> None:
         axes.set_xticklabels(map(short_commit, shown["commit"]), rotation=90, fontsize=7)
 
 
-def _legend(lines: pd.DataFrame, found: pd.DataFrame) -> list[Line2D]:
+def _legend(
+    drawn: pd.DataFrame, looks: Mapping[str, tuple[str, str]], *, levels: bool
+) -> list[Line2D]:
     handles = [
-        Line2D([], [], color=look(lines, name)[0], marker=look(lines, name)[1], ms=4, label=name)
-        for name in distinct(lines["gradient"])
+        Line2D([], [], color=colour, marker=marker, ms=4, label=name)
+        for name, (colour, marker) in looks.items()
     ]
-    if found["series"].isin(lines["series"]).any():
+    if levels:
         handles.append(Line2D([], [], color=GREY, lw=4, alpha=0.5, label="level"))
-    if (lines["status"] == FAILED).any():
+    if (drawn["status"] == FAILED).any():
         handles.append(Line2D([], [], color=RED, marker="x", ls="none", mew=1.6, label="failed"))
     handles += [
         Line2D([], [], color=GREY, lw=0.9, ls=_BESIDE[mark], label=_NAMES[mark])
         for mark in MARKS
-        if lines[mark].any()
+        if drawn[mark].any()
     ]
     return handles

@@ -6,8 +6,14 @@ import pandas as pd
 
 from manualbp.reading.figures import short_commit
 from manualbp.reading.frame import OK, QUANTITIES, distinct, records
-from manualbp.reading.history import MARKS, change_points, history, name_case
+from manualbp.reading.history import MARKS, apart, change_points, history, name_case
 from manualbp.reading.levels import SHORTEST
+
+_NAMES = {
+    "tensorflow_changed": "TensorFlow",
+    "environment_changed": "environment",
+    "cpu_changed": "processor or cores",
+}
 
 HOW_TO_READ = f"""\
 A change is a level that at least {SHORTEST} commits have after at least {SHORTEST} commits had \
@@ -37,6 +43,7 @@ def changes_markdown(lines: pd.DataFrame, found: pd.DataFrame, picture: str | No
 
 
 def _machine(lines: pd.DataFrame, found: pd.DataFrame) -> list[str]:
+    lines, found = apart(lines), apart(found)
     commits = lines.drop_duplicates("place").sort_values("place")
     first, last = (f"`{short_commit(hash_)}`" for hash_ in commits["commit"].iloc[[0, -1]])
     machine = lines["machine"].iloc[0]
@@ -51,22 +58,16 @@ def _machine(lines: pd.DataFrame, found: pd.DataFrame) -> list[str]:
 
 
 def _beside(lines: pd.DataFrame) -> str:
-    """Say at which commits TensorFlow, the environment or the processor changed."""
+    """Say what changed beside the code, and at which commits."""
     parts = []
     for mark in MARKS:
         changed = lines[lines[mark]].drop_duplicates("place").sort_values("place")
         if len(changed):
             places = ", ".join(f"`{short_commit(hash_)}`" for hash_ in changed["commit"])
-            parts.append(f"{_name(mark)} at {places}")
+            parts.append(f"{_NAMES[mark]} at {places}")
     if not parts:
         return "TensorFlow, environment and processor stayed the same."
     return f"Changed beside the code: {'; '.join(parts)}."
-
-
-def _name(mark: str) -> str:
-    return {"tensorflow_changed": "TensorFlow", "cpu_changed": "processor"}.get(
-        mark, mark.removesuffix("_changed")
-    )
 
 
 def _verdict(lines: pd.DataFrame, found: pd.DataFrame) -> str:
@@ -100,7 +101,7 @@ def _row(change: dict[str, Any]) -> tuple[str, ...]:
         _value(change["before"], change["unit"]),
         _value(change["after"], change["unit"]),
         _size(change),
-        ", ".join(f"another {_name(mark)}" for mark in MARKS if change[mark]),
+        ", ".join(f"other {_NAMES[mark]}" for mark in MARKS if change[mark]),
     )
 
 

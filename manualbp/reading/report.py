@@ -170,7 +170,7 @@ def _write_history(run: page.Run, output: Path) -> tuple[str, list[Path]]:
         return "", []
     files: list[Path] = []
     with contextlib.suppress(figures.NothingToDrawError):
-        files = _save(history_figure(pick_lines(lines, found), found), output, "history")
+        files = _save(history_figure(lines, found), output, "history")
     picture = "history.svg" if files else None
     return "\n" + changes_markdown(lines, found, picture), files
 

@@ -3,7 +3,8 @@ import math
 import matplotlib as mpl
 import pytest
 from asvfiles import DATE, SUITE, model, write_benchmarks, write_machine
-from lines import hash_of, line, table
+from lines import count, hash_of, line, table
+from matplotlib.colors import to_hex
 
 from manualbp.reading.figures import NothingToDrawError
 from manualbp.reading.history import change_points, history
@@ -18,7 +19,7 @@ FLAT = [1.0, 1.01, 0.99, 1.0, 1.01, 1.0, 0.99, 1.0, 1.01, 0.99, 1.0]
 def draw(frame):
     lines = history(frame)
     found = change_points(lines)
-    figure = history_figure(pick_lines(lines, found), found)
+    figure = history_figure(lines, found)
     figure.draw_without_rendering()
     return figure
 
@@ -47,10 +48,10 @@ def test_points_levels_and_marks_are_drawn_where_they_belong():
     assert levels[0].get_ydata()[0] == pytest.approx(1.0, abs=0.01)
     assert levels[1].get_ydata()[0] == pytest.approx(1.1, abs=0.01)
     marks = [drawn for drawn in axes.get_lines() if list(drawn.get_xdata()) == [5.5, 5.5]]
-    assert len(marks) == 2
+    assert len(marks) == 1  # the environment's name holds TensorFlow's version
     text = words(figure)
-    assert {"level", "another TensorFlow", "another environment", "chain", "+10.0 %"} <= set(text)
-    assert "another processor" not in text
+    assert {"level", "another TensorFlow", "chain", "+10.0 %"} <= set(text)
+    assert not {"another environment", "other processor or cores"} & set(text)
     assert "ratio to tape: exercise, chain, eager, CPU:0, batch 8" in text
     assert "ratio (below 1 is faster)" in text
     assert "History on laptop" in text
@@ -63,6 +64,12 @@ def test_units_are_said_and_applied():
     figure = draw(frame)
     assert "time (ms)" in words(figure)
     assert figure.axes[0].get_lines()[0].get_ydata()[0] == pytest.approx(2.0)
+
+
+def test_a_count_that_was_zero_is_drawn_with_its_difference():
+    text = words(draw(table(*line([0.0, 0.0, 2.0], **count(gradient="chain")))))
+    assert "+2" in text
+    assert not any("inf" in word for word in text)
 
 
 def test_failed_commits_are_crosses_and_no_points():
@@ -80,12 +87,22 @@ def test_what_changed_most_is_drawn_first_and_never_more_than_the_panels():
     rows += line(STEP, batch=64)
     rows += line([value**3 for value in STEP], batch=512)
     lines = history(table(*rows))
-    chosen = pick_lines(lines, change_points(lines))
-    batches = list(dict.fromkeys(chosen["batch"]))
-    assert batches == [512, 64, 1, 2, 3, 4]
-    assert len(batches) == PANELS
+    found = change_points(lines)
+    chosen = pick_lines(lines, found)
+    batches = {row["series"]: row["batch"] for row in lines.to_dict("records")}
+    assert [batches[series] for series in chosen] == [512, 64, 1, 2, 3, 4]
+    assert len(chosen) == PANELS
     with pytest.raises(ValueError, match="at most 6 lines, got 10"):
-        history_figure(lines, change_points(lines))
+        history_figure(lines, found, list(batches))
+    assert len(history_figure(lines, found, chosen[:2]).axes) == 2
+
+
+def test_a_gradient_has_the_colour_that_it_has_in_every_figure():
+    rows = [*line(FLAT, gradient="tape"), *line(FLAT), *line(STEP, gradient="fused")]
+    lines = history(table(*rows))
+    (fused,) = set(lines.loc[lines["gradient"] == "fused", "series"])
+    (axes,) = history_figure(lines, change_points(lines), [fused]).axes
+    assert to_hex(axes.get_lines()[0].get_color()) == "#e69f00"
 
 
 def test_two_machines_do_not_share_a_figure_and_nothing_is_no_figure():
@@ -113,7 +130,20 @@ def test_a_change_is_told_with_its_size_and_what_came_with_it():
     ]  # fmt: skip
     assert cells[4:6] == ["1.002", "1.102"]
     assert cells[6].startswith("10.0 % slower (+")
-    assert cells[7] == "another TensorFlow, another environment"
+    assert cells[7] == "other TensorFlow"
+
+
+def test_what_changed_beside_the_code_is_told_without_any_change_of_level():
+    rows = line(FLAT)
+    rows[4]["environment"] = "conda"
+    for row in rows[8:]:
+        row["cores"] = 4
+    text = history_markdown(table(*rows))
+    there, back, cores = (hash_of(number)[:8] for number in (4, 5, 8))
+    assert f"beside the code: environment at `{there}`, `{back}`; processor or cores at" in text
+    assert f"at `{cores}`" in text
+    same = history_markdown(table(*line(FLAT)))
+    assert "TensorFlow, environment and processor stayed the same." in same
 
 
 def test_a_gain_is_faster_and_times_have_units():
