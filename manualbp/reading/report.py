@@ -22,7 +22,7 @@ from manualbp.reading.frame import (
     only,
     select,
 )
-from manualbp.reading.history_figures import history_figure, pick_lines
+from manualbp.reading.history_figures import history_figure
 from manualbp.reading.history_words import changes_markdown
 from manualbp.reading.page.picture import THEMES, picture
 
