@@ -188,4 +188,4 @@ def print_report(suite: Suite, output: Path) -> None:
 
     report = write_report(suite.results_file, output)
     print(report.headline)
-    print(f"\nreport:  {output / 'report.md'}\nresults: {suite.results_file}")
+    print(f"\nreport:  {output / 'index.html'}\nresults: {suite.results_file}")

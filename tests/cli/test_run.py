@@ -53,8 +53,8 @@ def test_results_are_stored_under_the_commit_and_reported(checkout, head):
     assert result["requirements"]["tensorflow"]
     assert samples(result) == [3, 3]  # a value for each process
     assert "exercise, CPU:0, eager: chain " in done.stdout
-    assert (checkout / "report/report.md").is_file()
-    assert str(checkout / "report/report.md") in done.stdout
+    assert (checkout / "report/index.html").is_file()
+    assert str(checkout / "report/index.html") in done.stdout
 
     text = file.read_text() + (file.parent / "machine.json").read_text()
     for private in (str(checkout), str(Path.home()), sys.prefix, os.uname().nodename):
@@ -96,7 +96,7 @@ def test_ctrl_c_keeps_what_was_measured(checkout):
     assert "interrupted: what was measured is kept" in err
     assert "Traceback" not in err
     assert sum(samples(stored(checkout / "results")[1])) >= 1
-    assert "report.md" in out
+    assert "index.html" in out
 
 
 def test_absent_devices_are_skipped_with_the_reason(checkout):

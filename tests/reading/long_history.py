@@ -8,6 +8,7 @@ import json
 import math
 import random
 import sys
+from itertools import product
 from pathlib import Path
 
 from asvfiles import DATE, SUITE, write_benchmarks, write_machine
@@ -45,8 +46,8 @@ def _row(name: str, row: list, late: bool, noise: random.Random) -> list:
         return row
     slower = 1.1 if late and name.endswith("ratio_to_tape") else 1.0
     samples = []
-    for place, values in enumerate(row[11]):
-        here = slower if place >= len(row[11]) // 2 else 1.0  # the later half is ``fused``
+    for case, values in zip(product(*row[1]), row[11], strict=True):
+        here = slower if "'fused'" in case else 1.0
         samples.append(values and [v * here * math.exp(noise.gauss(0, 0.01)) for v in values])
     results = [
         sorted(values)[len(values) // 2] if values else old
