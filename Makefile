@@ -38,7 +38,10 @@ test: setup
 figures: setup
 	$(BIN)/manualbp report results --output report
 	mkdir -p docs
-	cp report/speedup-exercise-CPU0.svg docs/speedup.svg
+	cp report/answer-exercise-CPU0-light.svg docs/answer-light.svg
+	cp report/answer-exercise-CPU0-dark.svg docs/answer-dark.svg
+	$(BIN)/manualbp calibrate --evaluate --machine amd-epyc-2core --output report
+	cp report/power.svg docs/power.svg
 
 # Without index or download addresses: the lock names packages and versions only.
 lock:
@@ -46,5 +49,5 @@ lock:
 		--no-emit-find-links --no-annotate --no-header --output-file requirements.txt pyproject.toml
 
 clean:
-	rm -rf .venv .asv report build dist *.egg-info
+	rm -rf .venv .asv report site build dist *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

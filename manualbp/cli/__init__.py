@@ -1,9 +1,23 @@
 """The command line: ``manualbp`` and ``python -m manualbp``."""
 
 import argparse
+import os
+import sys
+import warnings
 
 from manualbp import __version__
-from manualbp.cli import calibrate, compare, doctor, gate, report, run, verify
+from manualbp.cli import (
+    calibrate,
+    compare,
+    doctor,
+    export,
+    gate,
+    publish,
+    report,
+    run,
+    show,
+    verify,
+)
 
 DESCRIPTION = """
 What does a hand-written backward pass buy over tf.GradientTape, in eager, tf.function and
@@ -28,11 +42,23 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (run, report, compare, gate, calibrate, verify, doctor):
+    commands = (run, report, show, export, compare, gate, calibrate, publish, verify, doctor)
+    for command in commands:
         command.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
-    try:
-        status: int = parsed.command(parsed)
-    except KeyboardInterrupt:
-        return 130
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            status: int = parsed.command(parsed)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            return 130
+        except BrokenPipeError:  # whoever read our output, `head` for one, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
     return status
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning as one line, for a person and not for a programmer."""
+    print(f"manualbp: {message}", file=sys.stderr)

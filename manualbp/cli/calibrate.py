@@ -4,6 +4,7 @@ import argparse
 import ast
 import csv
 import datetime as dt
+import random
 import subprocess
 import sys
 import time
@@ -28,13 +29,13 @@ ROUNDS = SCREENING + CONFIRMATION
 EQUAL_ARMS = 3
 """Each pair of them is a comparison of equal commits."""
 
-SLOWDOWNS = (1, 2, 3, 5, 10)
+SLOWDOWNS = (1.0, 2.0, 3.0, 5.0, 10.0)
 """Percent of extra work."""
 
-ALONE_ROUNDS = 3
+ALONE_ROUNDS = 2
 """Processes in which each slowdown is measured apart, for what it came to."""
 
-MARGIN_ROUNDS = 8
+MARGIN_ROUNDS = 5
 """Processes for the deviation of the cells that are no part of the tries."""
 
 DESCRIPTION = f"""
@@ -46,8 +47,8 @@ gives them.
 
 Writes every value to results/MACHINE/calibration.csv and each cell's margin to
 results/MACHINE/margins.csv, which make 'manualbp compare' and 'gate' gate; and the power curve,
-tables and a summary to the report's folder.  The whole takes about 35 minutes for each condition
-with {ROUNDS} rounds; leave the machine alone meanwhile.
+tables and a summary to the report's folder.  It takes about 40 minutes for each condition, in
+{ROUNDS} rounds; leave the machine alone meanwhile.
 """
 
 EPILOG = """
@@ -70,6 +71,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--condition", choices=("idle", "busy", "both"), default="both")
+    parser.add_argument(
+        "--slowdowns",
+        type=positive,
+        nargs="*",
+        default=list(SLOWDOWNS),
+        metavar="PERCENT",
+        help="sizes of extra work (default: %(default)s)",
+    )
     parser.add_argument("--machine", metavar="NAME", help="(default: the processor's)")
     parser.add_argument(
         "--bench",
@@ -138,7 +147,10 @@ def calibrate(
     deadline = time.monotonic() + 60 * arguments.minutes
     try:
         for condition in conditions:
-            plan = [processes(sides, condition, number) for number in range(1, ROUNDS + 1)]
+            plan = [
+                processes(sides, condition, number, arguments.slowdowns)
+                for number in range(1, ROUNDS + 1)
+            ]
             console.print(f"{condition}: {sum(map(len, plan))} processes in {ROUNDS} rounds")
             with neighbour(condition == "busy"):
                 measure(sides, plan, (series, condition), values, deadline, console)
@@ -148,7 +160,9 @@ def calibrate(
     return True
 
 
-def processes(sides: list[Side], condition: str, number: int) -> list[Process]:
+def processes(
+    sides: list[Side], condition: str, number: int, slowdowns: list[float]
+) -> list[Process]:
     """List what is measured in one round."""
     listed = []
     for key in sides[0].cells:
@@ -159,12 +173,12 @@ def processes(sides: list[Side], condition: str, number: int) -> list[Process]:
         elif condition == "idle" and number <= MARGIN_ROUNDS:
             listed.append(Process(sides[0].name, sides[0].name, key, {}))
         if tried and is_slowed(parameters):
-            for slowdown in SLOWDOWNS:
+            for slowdown in slowdowns:
                 share = {"slowdown": slowdown / 100}
-                listed.append(Process(f"slower-{slowdown}", sides[1].name, key, share))
+                listed.append(Process(f"slower-{slowdown:g}", sides[1].name, key, share))
                 if condition == "idle" and number <= ALONE_ROUNDS:
                     alone = {**share, "slowdown_alone": 1.0}
-                    listed.append(Process(f"alone-{slowdown}", sides[1].name, key, alone))
+                    listed.append(Process(f"alone-{slowdown:g}", sides[1].name, key, alone))
     return listed
 
 
@@ -193,7 +207,8 @@ def measure(
             for process in listed:
                 by_key.setdefault(process.key, {}).setdefault(process.side, []).append(process)
             for side, key in in_turns(sides, by_key):
-                for process in by_key[key].get(side.name, []):
+                mine = by_key[key].get(side.name, [])
+                for process in random.sample(mine, len(mine)):
                     if time.monotonic() > deadline:
                         console.print("time is over; --minutes gives more")
                         return

@@ -60,6 +60,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--results", type=Path, default=Path("results"), help="(default: %(default)s)"
     )
     parser.add_argument("--machine", help="of this machine only")
+    parser.add_argument(
+        "--paired",
+        action="store_true",
+        help="both were measured by turns, as the two folders of a gate",
+    )
     add_output_arguments(parser)
     parser.set_defaults(command=run)
 
@@ -111,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         comparison = Comparison(
             base=describe(base),
             head=describe(head),
-            cells=compare(base, head, margins),
+            cells=compare(base, head, margins, paired=arguments.paired),
             structure=structure(base, head),
             counts=counted(head),
         )

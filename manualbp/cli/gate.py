@@ -132,7 +132,7 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
     base, head = (stored(side) for side in screening)
     margins = known_margins(arguments, project, machine, (base, head))
     margins = expected(arguments, margins, (base, head))
-    cells = compare(base, head, margins)
+    cells = compare(base, head, margins, paired=True)
 
     unsettled = unsettled_cells(cells)
     if unsettled:
@@ -142,7 +142,7 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
         measure_by_turns(confirmation, processes, deadline, console)
         chosen = {cell[1:]: margins[cell[1:]] for cell in unsettled if cell[1:] in margins}
         base_again, head_again = (stored(side) for side in confirmation)
-        cells = confirmed(cells, compare(base_again, head_again, chosen))
+        cells = confirmed(cells, compare(base_again, head_again, chosen, paired=True))
     console.print(f"what was measured is kept in {folder.relative_to(project)}", markup=False)
     return Comparison(
         named(base, trees[0], screening[0].reason),

@@ -1,13 +1,15 @@
-"""``manualbp report``: figures, a Markdown page and a tidy table from stored results."""
+"""``manualbp report``: the page, figures, Markdown and a tidy table from stored results."""
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
 DESCRIPTION = """
 Read results that asv has stored and write, for the newest run among them or for the one named:
-time and speedup over the tape against batch (PNG and SVG), report.md, and results.csv with every
-cell; where there are several commits of its machine, their history.  TensorFlow is not needed.
+index.html, a page that holds everything and loads nothing; its main figures as PNG and SVG;
+report.md; and results.csv with every cell.  Of several results the newest run of each stands side
+by side.  TensorFlow is not needed.
 """
 
 EPILOG = """
@@ -15,6 +17,7 @@ examples:
   manualbp report                            the newest run in results/
   manualbp report results/my-machine -o out  the newest of one machine
   manualbp report --commit 1a2b3c4d          one commit's
+  manualbp report results/one results/other  two machines side by side
 """
 
 
@@ -29,10 +32,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument(
         "results",
-        nargs="?",
+        nargs="*",
         type=Path,
-        default=Path("results"),
-        help="a results folder, one machine's folder, or one result file (default: %(default)s)",
+        default=[Path("results")],
+        help="results folders, machines' folders or result files, a run each (default: results)",
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("report"))
     parser.add_argument("--machine", help="of this machine only")
@@ -51,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.output,
             machine=arguments.machine,
             commit=arguments.commit,
+            command=_command(arguments),
         )
     except (ResultsError, OSError) as error:
         print(f"manualbp: {error}", file=sys.stderr)
@@ -60,3 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     for file in report.files:
         print(file)
     return 0
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """Return the command that makes this report again."""
+    parts = ["manualbp", "report", *map(str, arguments.results)]
+    for option in ("machine", "commit"):
+        value = getattr(arguments, option)
+        parts += [f"--{option}", value] if value is not None else []
+    return shlex.join([*parts, "--output", str(arguments.output)])

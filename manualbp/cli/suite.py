@@ -16,6 +16,7 @@ import platform
 import re
 import sys
 import tempfile
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,14 @@ class Outcome:
     value: float = math.nan
 
 
+def results_folder(project: Path) -> Path:
+    """Return the folder of the project's results, as asv's configuration names it."""
+    try:
+        return project / str(Config.load(str(project / CONFIG)).results_dir)
+    except (util.UserError, ValueError) as error:  # the latter for what is not even JSON
+        raise SuiteError(f"asv cannot read {CONFIG}: {error}") from None
+
+
 def default_machine_name() -> str:
     """Name this machine by its processor and cores, never by its host name."""
     cpu = str(util.get_cpu_info()) or platform.machine()
@@ -112,16 +121,21 @@ class Suite:
         self.source = source
         # asv leaves PYTHONPATH out and takes this in its place.
         variables = {("nobuild", "ASV_PYTHONPATH"): str(source.packages)} if source.packages else {}
+        said: list[str] = []
         try:
             config = Config.load(CONFIG)
             config.benchmark_dir = str(source.benchmarks)
             config.results_dir = str(source.results)
             self._environment = ExistingEnvironment(config, sys.executable, {}, variables)
-            self._benchmarks = Benchmarks.discover(
-                config, get_repo(config), [self._environment], ["HEAD"], regex=bench and [bench]
-            )
+            with collected_log() as said:
+                self._benchmarks = Benchmarks.discover(
+                    config, get_repo(config), [self._environment], ["HEAD"], regex=bench and [bench]
+                )
         except util.UserError as error:
-            raise SuiteError(f"asv cannot read the suite: {str(error) or 'see above'}") from None
+            reason = raised("\n".join(said)) or str(error) or last_line("\n".join(said))
+            raise SuiteError(f"asv cannot read the suite: {reason}") from None
+        except tomllib.TOMLDecodeError as error:  # asv reads it, whatever is measured
+            raise SuiteError(f"asv cannot read pyproject.toml: {error}") from None
         except re.error as error:
             raise SuiteError(f"--bench {bench!r} is no regular expression: {error}") from None
         if not self._benchmarks:
@@ -231,6 +245,26 @@ def outcome(result: Any, index: int) -> Outcome:
     # Of the suite's own types: this process's one value; of asv's: the number itself.
     samples = result.samples[index]
     return Outcome("ok", value=float(samples[0] if samples else value))
+
+
+@contextmanager
+def collected_log() -> Iterator[list[str]]:
+    """Keep asv's log off the terminal, for it holds whole tracebacks; yields its messages."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger()  # asv's is the root
+    logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
+
+
+def raised(output: str) -> str:
+    """Return the last line of a program's output that names an exception, if any does."""
+    found = re.findall(r"^\s*(\w+(?:Error|Exception)\b: .*)$", output, re.MULTILINE)
+    return found[-1].strip() if found else ""
 
 
 def last_line(output: str) -> str:

@@ -63,7 +63,10 @@ def describe_tree(project: Path) -> Tree:
     content = hashlib.sha1(git(project, "diff", "HEAD", "--binary", *apart_from_results).encode())
     untracked = git(project, "ls-files", "--others", "--exclude-standard", *apart_from_results)
     for path in untracked.splitlines():
-        content.update(path.encode() + (project / path).read_bytes())
+        file = project / path
+        content.update(path.encode())
+        if file.is_file():  # not the link to a folder that git lists like one
+            content.update(file.read_bytes())
     now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
     return Tree(f"{content.hexdigest()[:8]}-dirty-on-{head[:8]}", dirty=True, date=now)
 

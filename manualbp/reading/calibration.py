@@ -34,11 +34,12 @@ equal-3, slower-N (N percent of extra work) or alone-N (the slowed callable over
 EQUAL, SLOWED, ALONE = "equal-", "slower-", "alone-"
 
 FLOOR, DEVIATIONS = 0.01, 2.5
-"""A margin is this many standard deviations between processes, and no less than the floor.
+"""A margin is this many standard deviations within a round, and no less than the floor.
 
 With 8 processes on each side the standard error of a change is half a deviation and its interval
-reaches 1.1 deviations to either side: equal commits are *same* unless the change is off by 1.4
-deviations, nearly three standard errors.  Below 1 % no change of a step is worth a red build.
+reaches 1.2 deviations to either side: equal commits are *same* unless the change is off by 1.3
+deviations, more than two and a half standard errors.  Below 1 % no change of a step is worth a
+red build.
 """
 
 _CELL = ["benchmark", "quantity", *CASE]
@@ -65,18 +66,22 @@ def load_calibration(path: Path) -> pd.DataFrame:
 def deviations(values: pd.DataFrame) -> pd.DataFrame:
     """Return the standard deviation between processes for each condition and cell.
 
-    Columns: ``condition``, the cell's, ``deviation`` (of the natural logarithm, pooled over the
-    equal arms) and ``processes``.
+    Columns: ``condition``, the cell's, ``deviation`` (of the natural logarithm, over all values of
+    equal arms), ``within`` (the same within a round, where the arms share the state of the
+    machine; with one arm there is no telling, and it is ``deviation``) and ``processes``.
     """
     equal = values[values["arm"].str.startswith(EQUAL)]
     rows = []
     for key, mine in equal.groupby(["condition", *_CELL], dropna=False, sort=False):
-        logs = [np.log(arm["value"].to_numpy()) for _, arm in mine.groupby("arm")]
-        freedom = sum(len(arm) - 1 for arm in logs)
-        squares = sum(float(((arm - arm.mean()) ** 2).sum()) for arm in logs)
-        deviation = math.sqrt(squares / freedom) if freedom > 0 else math.nan
-        rows.append((*key, deviation, len(mine)))
-    table = pd.DataFrame(rows, columns=["condition", *_CELL, "deviation", "processes"])
+        logs = np.log(mine["value"])
+        deviation = float(logs.std())
+        rounds = logs.groupby(mine["round"])
+        freedom = int((rounds.size() - 1).sum())
+        squares = float(((logs - rounds.transform("mean")) ** 2).sum())
+        within = math.sqrt(squares / freedom) if freedom > 0 else deviation
+        rows.append((*key, deviation, within, len(mine)))
+    columns = ["condition", *_CELL, "deviation", "within", "processes"]
+    table = pd.DataFrame(rows, columns=columns)
     return table.astype({"batch": "Int64"})
 
 
@@ -84,7 +89,7 @@ def margins_table(values: pd.DataFrame) -> pd.DataFrame:
     """Return each cell's margin on the idle machine, with the columns of ``margins.COLUMNS``."""
     table = deviations(values)
     table = table[(table["condition"] == "idle") & table["deviation"].notna()]
-    margin = np.expm1(DEVIATIONS * table["deviation"]).clip(lower=FLOOR)
+    margin = np.expm1(DEVIATIONS * table["within"]).clip(lower=FLOOR)
     return table.assign(margin=margin).drop(columns=["condition", "benchmark"])
 
 
@@ -174,7 +179,10 @@ def clopper_pearson(successes: int, tries: int, level: float = 0.95) -> tuple[fl
 
 
 def asv_calls_worse(base: Sequence[float], head: Sequence[float]) -> bool:
-    """Tell whether ``asv compare`` would call the head worse, from its samples."""
+    """Tell whether ``asv compare`` would call the head worse, from its samples.
+
+    At least seven on a side are needed: with fewer asv compares intervals, not samples.
+    """
     from scipy.stats import mannwhitneyu
 
     if np.median(head) <= ASV_FACTOR * np.median(base):
@@ -213,14 +221,16 @@ def _neighbours(arms: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _two_stages(base: _Arm, head: _Arm, margins: Margins, screening: int) -> pd.DataFrame:
     first = slice(0, screening)
-    table = compare(_frame(base, first), _frame(head, first), _of_cells(margins, base))
+    known = _of_cells(margins, base)
+    table = compare(_frame(base, first), _frame(head, first), known, paired=True)
     unsettled = [cell for cell in unsettled_cells(table) if cell in base and cell in head]
     if not unsettled:
         return table
     rest = slice(screening, None)
     chosen = {cell: base[cell] for cell in unsettled}
     again = {cell: head[cell] for cell in unsettled}
-    second = compare(_frame(chosen, rest), _frame(again, rest), _of_cells(margins, chosen))
+    known = _of_cells(margins, chosen)
+    second = compare(_frame(chosen, rest), _frame(again, rest), known, paired=True)
     return confirmed(table, second)
 
 

@@ -6,6 +6,8 @@ import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,10 +29,10 @@ CASE = ["network", "gradient", "mode", "device", "batch"]
 """The columns that tell one case from another."""
 
 COLUMNS = [
-    *("machine", "cpu", "cores", "python", "environment", "tensorflow"),
+    *("machine", "cpu", "cores", "system", "python", "environment", "tensorflow", "flags"),
     *("commit", "date", "started"),
     *("benchmark", "version", "quantity", "kind", "unit"),
-    *(*CASE, "steps_per_call"),
+    *(*CASE, "steps_per_call", "parameters"),
     *("status", "value", "low", "high", "processes", "samples"),
 ]
 """The columns of ``load_results``, in order."""
@@ -53,11 +55,13 @@ class Quantity(NamedTuple):
 
 
 _NO_GRADIENT = ("network", "mode", "device", "batch")
+_NO_MODE = ("network", "gradient", "device", "batch")
+_NO_BATCH = ("network", "gradient", "mode", "device")
 
 QUANTITIES = {
     "steady_step": Quantity("time", "seconds", tuple(CASE)),
     "steady_forward": Quantity("time", "seconds", tuple(CASE)),
-    "steady_backward": Quantity("time", "seconds", ("network", "gradient", "device", "batch")),
+    "steady_backward": Quantity("time", "seconds", _NO_MODE),
     "steady_numpy": Quantity("time", "seconds", ("network", "batch")),
     "steady_empty": Quantity("time", "seconds", _NO_GRADIENT),
     "steady_sgd": Quantity("time", "seconds", (*CASE, "steps_per_call")),
@@ -71,6 +75,18 @@ QUANTITIES = {
     "track_error_ulp": Quantity("track", "ulp", tuple(CASE)),
     "track_peak_memory": Quantity("track", "bytes", tuple(CASE)),
     "track_peak_memory_import": Quantity("track", "bytes", ()),
+    "track_eager_operations": Quantity("track", "operations", _NO_MODE, exact=True),
+    "track_graph_nodes": Quantity("track", "nodes", _NO_MODE, exact=True),
+    "track_xla_instructions": Quantity("track", "instructions", _NO_MODE, exact=True),
+    "track_xla_fusions": Quantity("track", "fusions", _NO_MODE, exact=True),
+    "track_xla_kernels": Quantity("track", "kernels", _NO_MODE, exact=True),
+    "track_xla_flops": Quantity("track", "flops", _NO_MODE, exact=True),
+    "track_xla_bytes": Quantity("track", "bytes", _NO_MODE, exact=True),
+    "track_xla_temporary_bytes": Quantity("track", "bytes", _NO_MODE, exact=True),
+    "track_traces": Quantity("track", "traces", _NO_BATCH, exact=True),
+    "track_compilations": Quantity(
+        "track", "compilations", ("network", "gradient", "device"), exact=True
+    ),
 }
 """The suite's benchmarks by the last component of their names.
 
@@ -78,7 +94,14 @@ QUANTITIES = {
 which benchmarks are ours.
 """
 
-_IMPLIED_MODES = {"steady_backward": "eager"}  # the tape's pass alone has a time only in eager mode
+IMPLIED_MODES = {
+    "steady_backward": "eager",  # the tape's pass alone has a time only in eager mode
+    "track_eager_operations": "eager",
+    "track_graph_nodes": "graph",
+    "track_compilations": "xla",
+    **dict.fromkeys((name for name in QUANTITIES if name.startswith("track_xla_")), "xla"),
+}
+"""The mode of a benchmark that exists in one only and therefore has no such parameter."""
 
 
 def load_results(path: Path | str) -> pd.DataFrame:
@@ -92,6 +115,8 @@ def load_results(path: Path | str) -> pd.DataFrame:
 
     - ``machine``, ``cpu``, ``python``: the machine's name, its processor, the Python version
     - ``cores``: how many the machine has, as asv stored it; missing where it stored none (Int64)
+    - ``system``: the operating system and its release
+    - ``flags``: environment variables that asv set; missing where there were none
     - ``environment``: asv's name of the environment, which holds the versions of requirements
     - ``tensorflow``: the version required of TensorFlow, missing where asv recorded none
     - ``commit``: full hash
@@ -103,6 +128,8 @@ def load_results(path: Path | str) -> pd.DataFrame:
     - ``network``, ``gradient``, ``mode``, ``device``: the case's names
     - ``batch``: examples in a step (Int64)
     - ``steps_per_call``: SGD steps in one call, for ``steady_sgd`` (Int64)
+    - ``parameters``: those of another suite's benchmark that have no column here, as asv wrote
+      them: ``size=10, dtype='float'``
     - ``status``: ``ok``, ``failed`` or ``skipped``
     - ``value``: of times and ratios with samples, their geometric mean, which is what the interval
       is about; otherwise the number asv stored.  NaN unless ``ok`` (float)
@@ -121,7 +148,8 @@ def load_results(path: Path | str) -> pd.DataFrame:
         )
     folder = path if path.is_dir() else path.parent
     benchmarks = _load_benchmarks(folder)
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []  # a long history would not fit as dicts
+    as_row = itemgetter(*COLUMNS)
     unnamed: set[str] = set()
     for file in _result_files(path):
         result = _load_result(file)
@@ -134,13 +162,14 @@ def load_results(path: Path | str) -> pd.DataFrame:
             ):
                 unnamed.add(name)
             origin = f"{file}: {name}"
-            rows += _cells(origin, _facts(result, file), name, stored, benchmarks.get(name, {}))
+            cells = _cells(origin, _facts(result, file), name, stored, benchmarks.get(name, {}))
+            rows += map(as_row, cells)
     if not rows:
         raise ResultsError(f"{path}: expected measured benchmarks, found none; run `asv run` first")
     if unnamed:
         warnings.warn(
             f"{path}: no benchmarks.json names the parameters of {', '.join(sorted(unnamed))}; "
-            "they are left out of the table",
+            "the table calls them param1, param2, …",
             stacklevel=2,
         )
     return _as_frame(rows)
@@ -178,6 +207,38 @@ def latest_run(frame: pd.DataFrame) -> pd.DataFrame:
     for column in RUN:
         mask &= frame[column] == newest[column]
     return frame[mask]
+
+
+def only(frame: pd.DataFrame, column: str, names: Sequence[str] | None) -> pd.DataFrame:
+    """Return the rows whose ``column`` holds one of ``names``; all rows when there are no names.
+
+    ``ResultsError`` is raised for a name that is not in the column, and says which are.
+    """
+    if not names:
+        return frame
+    known = distinct(frame[column])
+    for name in names:
+        if name not in known:
+            there = f"there are {', '.join(known)}" if known else "there are none"
+            raise ResultsError(f"no results of {column} {name!r}; {there}")
+    return frame[frame[column].isin(names)]
+
+
+def of_commit(frame: pd.DataFrame, commit: str | None) -> pd.DataFrame:
+    """Return the rows of the commit whose hash begins with ``commit``; all rows for ``None``.
+
+    ``ResultsError`` is raised unless there is exactly one such commit.
+    """
+    if commit is None:
+        return frame
+    hashes = distinct(runs(frame)["commit"])
+    found = [full for full in hashes if full.startswith(commit)] if commit else []
+    if len(found) != 1:
+        what = "several commits" if found else "no results of a commit"
+        raise ResultsError(
+            f"{what} beginning with {commit!r}; there are {', '.join(h[:8] for h in hashes)}"
+        )
+    return frame[frame["commit"].isin(found)]
 
 
 def check_one_run(frame: pd.DataFrame) -> None:
@@ -319,23 +380,37 @@ def _load_result(file: Path) -> dict[str, Any]:
 
 
 def _facts(result: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    params = result["params"]
-    required = result.get("requirements") or {}
+    params, required = result["params"], result.get("requirements")
+    required = required if isinstance(required, dict) else {}
     return {
-        "machine": str(params.get("machine") or file.parent.name),
-        "cpu": params.get("cpu") or None,
-        "cores": _number(params.get("num_cpu")),
-        "python": params.get("python") or result.get("python") or None,
-        "environment": str(result.get("env_name") or "unknown"),
-        "tensorflow": params.get("tensorflow") or required.get("tensorflow") or None,
+        "machine": _text(params.get("machine")) or file.parent.name,
+        "cpu": _text(params.get("cpu")),
+        "cores": _whole(params.get("num_cpu")),
+        "system": _text(params.get("os")),
+        "python": _text(params.get("python") or result.get("python")),
+        "environment": _text(result.get("env_name")) or "unknown",
+        "tensorflow": _text(params.get("tensorflow") or required.get("tensorflow")),
+        "flags": _flags(result.get("env_vars")),
         "commit": str(result["commit_hash"]),
         "date": result.get("date"),
     }
 
 
-def _number(text: Any) -> int | None:
+def _whole(text: object) -> int | None:
     """Read a number of ``machine.json``, which holds text and may be written by hand."""
-    return int(text) if str(text).isdecimal() else None
+    return int(str(text)) if str(text).isdecimal() else None
+
+
+def _flags(variables: object) -> str | None:
+    """Return the environment variables that asv set as ``NAME=value``, separated by spaces."""
+    if not isinstance(variables, dict):
+        return None
+    return _text(" ".join(f"{name}={value}" for name, value in sorted(variables.items())))
+
+
+def _text(fact: object) -> str | None:
+    """Return a fact as text, for a column has one type; asv writes what is unknown as empty."""
+    return str(fact) if fact else None
 
 
 def _quantity(name: str) -> str:
@@ -354,9 +429,9 @@ def _cells(
     known = QUANTITIES.get(quantity)
     params = stored.get("params") or []
     combinations = list(itertools.product(*params))
-    # asv shortens a list of nulls to one null: every cell failed.
-    results = stored.get("result") or [None] * len(combinations)
-    samples = stored.get("samples") or [None] * len(combinations)
+    results, samples = (
+        _column(origin, key, stored.get(key), len(combinations)) for key in ("result", "samples")
+    )
     if not len(results) == len(samples) == len(combinations):
         raise ResultsError(
             f"{origin}: expected {len(combinations)} results and samples, one for each combination "
@@ -366,7 +441,7 @@ def _cells(
         **facts,
         "started": stored.get("started_at"),
         "benchmark": name,
-        "version": stored.get("version"),
+        "version": _text(stored.get("version")),
         "quantity": quantity,
         "kind": benchmark.get("type") or (known.kind if known else None),
         "unit": benchmark.get("unit") or (known.unit if known else None),
@@ -378,10 +453,23 @@ def _cells(
             outcome = _outcome(result, values, shared["kind"], ours=known is not None)
         except ValueError as error:
             raise ResultsError(
-                f"{origin}({', '.join(combination)}): {error}; measure it again"
+                f"{origin}({', '.join(map(str, combination))}): {error}; measure it again"
             ) from error
         if outcome["status"] == OK or _measured_at(case["network"], case["batch"]):
             yield {**shared, **case, **outcome}
+
+
+def _column(origin: str, key: str, stored: object, count: int) -> list[Any]:
+    """Return a stored column with one entry for each of ``count`` combinations of parameters."""
+    if not stored:  # asv shortens a list of nulls to one null: every cell failed
+        return [None] * count
+    if not isinstance(stored, list):
+        raise ResultsError(
+            f"{origin}: expected {key!r} to be a list, got {type(stored).__name__}; measure again"
+        )
+    if key == "samples" and count == 1 and not isinstance(stored[0], list | None):
+        return [stored]  # `asv update` leaves samples of a benchmark without parameters so
+    return stored
 
 
 def _parameter_names(
@@ -396,22 +484,28 @@ def _parameter_names(
 
 def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
     """Return the columns of a case from the reprs that asv stores."""
-    values = {name: _literal(text) for name, text in parameters.items()}
+    names, numbers = ("network", "gradient", "mode", "device"), ("batch", "steps_per_call")
+    values = {name: _literal(parameters[name]) for name in (*names, *numbers) if name in parameters}
     case: dict[str, Any] = {}
-    for column in ("network", "gradient", "mode", "device"):
+    for column in names:
         case[column] = str(values[column]) if column in values else None
-    for column in ("batch", "steps_per_call"):
+    for column in numbers:
         value = values.get(column)
-        case[column] = value if type(value) is int else None  # a bool is not a batch
-    case["mode"] = case["mode"] or _IMPLIED_MODES.get(quantity)
+        fits = type(value) is int and abs(value) < 2**63  # a bool is not a batch
+        case[column] = value if fits else None
+    # Another suite's batch may be a word, and then has no column either.
+    rest = [f"{name}={text}" for name, text in parameters.items() if case.get(name) is None]
+    case["parameters"] = ", ".join(rest) or None
+    case["mode"] = case["mode"] or IMPLIED_MODES.get(quantity)
     return case
 
 
+@lru_cache(maxsize=4096)  # a history has the same few texts in every file
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text  # a repr that is no literal
 
 
 def _measured_at(network: str | None, batch: int | None) -> bool:
@@ -422,28 +516,38 @@ def _outcome(
     result: Any, samples: Sequence[float] | None, kind: str | None, *, ours: bool
 ) -> dict[str, Any]:
     """Return a cell's status and numbers; ``ValueError`` for times that cannot be."""
-    values = tuple(map(float, samples)) if samples else ()
+    values = tuple(map(_number, samples)) if samples else ()
     outcome: dict[str, Any] = {"value": math.nan, "low": math.nan, "high": math.nan}
     outcome |= {"processes": 0, "samples": ()}
     if not isinstance(result, int | float):
         return {"status": FAILED, **outcome}
-    if math.isnan(result):
+    if math.isnan(_number(result)):
         return {"status": SKIPPED, **outcome}
-    outcome |= {"value": float(result), "processes": len(values), "samples": values}
+    outcome |= {"value": _number(result), "processes": len(values), "samples": values}
     # Only our own suite is known to store one positive value for each process.
     if ours and kind in ("time", "ratio"):
         if values:
             known = estimate(values)
             outcome |= {"value": known.value, "low": known.low, "high": known.high}
         else:
-            estimate([result])  # refuses what is not positive
+            estimate([outcome["value"]])  # refuses what is not positive
     return {"status": OK, **outcome}
 
 
-def _as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _number(stored: object) -> float:
+    """Return a stored number as float; one that is no number is NaN, one too large infinite."""
+    if not isinstance(stored, int | float):
+        return math.nan
+    try:
+        return float(stored)
+    except OverflowError:  # tracked whole numbers know no bound
+        return math.inf if stored > 0 else -math.inf
+
+
+def _as_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     frame = pd.DataFrame.from_records(rows, columns=COLUMNS)
     for column in ("date", "started"):
-        frame[column] = pd.to_datetime(frame[column], unit="ms", utc=True)
+        frame[column] = pd.to_datetime(frame[column], unit="ms", utc=True, errors="coerce")
     types = dict.fromkeys(["cores", "batch", "steps_per_call"], "Int64") | {"processes": "int64"}
     return frame.astype({**types, "value": "float64", "low": "float64", "high": "float64"})
 

@@ -11,8 +11,9 @@ from manualbp.reading.verdicts import Margins
 FILE = "margins.csv"
 """Beside a machine's results; not JSON, which asv would take for a result."""
 
-COLUMNS = ["quantity", *CASE, "margin", "deviation", "processes"]
-"""``deviation`` is the standard deviation between processes, ``processes`` how many it is from."""
+COLUMNS = ["quantity", *CASE, "margin", "within", "deviation", "processes"]
+"""``deviation`` is the standard deviation between processes, ``within`` that within a round, and
+``processes`` how many they are from."""
 
 
 def load_margins(path: Path) -> Margins:

@@ -33,10 +33,13 @@ def summary(values: pd.DataFrame, tries: pd.DataFrame) -> str:
         mine = spread[(spread["condition"] == condition) & (spread["quantity"] == "ratio_to_tape")]
         if not mine.empty:
             known = 100 * mine["deviation"]
+            within = 100 * mine["within"]
             lines.append(
                 f"{condition}: deviation between processes of the ratio to the tape "
                 f"{known.median():.2f} % in the median cell, {known.max():.2f} % at worst, "
-                f"at most 1.5 % in {int((known <= 1.5).sum())} of {len(mine)} cells."
+                f"at most 1.5 % in {int((known <= 1.5).sum())} of {len(mine)} cells; within a "
+                f"round {within.median():.2f} %, {within.max():.2f} % and "
+                f"{int((within <= 1.5).sum())}."
             )
     return "\n".join(lines)
 
@@ -144,8 +147,11 @@ def _deviations(values: pd.DataFrame) -> pd.DataFrame:
             row["quantity"],
             "/".join(str(row[column]) for column in CASE if pd.notna(row[column])),
             f"{100 * row['deviation']:.2f} %",
+            f"{100 * row['within']:.2f} %",
             row["processes"],
         )
         for row in records(table)
     ]
-    return pd.DataFrame(rows, columns=["condition", "ratio", "cell", "deviation", "processes"])
+    return pd.DataFrame(
+        rows, columns=["condition", "ratio", "cell", "deviation", "within a round", "processes"]
+    )

@@ -1,53 +1,127 @@
-"""A run's report on disk: pictures, tables as Markdown, and the tidy table as CSV."""
+"""A report on disk: the page, pictures, tables as Markdown, and the tidy table as CSV."""
 
 import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from manualbp.reading import figures, summary
+from manualbp.reading import figures, page, summary
+from manualbp.reading.export import write_csv
 from manualbp.reading.frame import (
-    ResultsError,
+    RUN,
     distinct,
     latest_run,
     load_results,
-    runs,
+    of_commit,
+    only,
     select,
 )
-from manualbp.reading.history import change_points, history
 from manualbp.reading.history_figures import history_figure
 from manualbp.reading.history_words import changes_markdown
+from manualbp.reading.page.picture import THEMES, picture
 
 DPI = 150
 
 
 @dataclass(frozen=True)
 class Report:
-    """What ``write_report`` wrote: the headline, and the files, ``report.md`` first."""
+    """What ``write_report`` wrote: the headline, and the files, the page first."""
 
     headline: str
     files: tuple[Path, ...]
 
 
 def write_report(
-    results: Path, output: Path, *, machine: str | None = None, commit: str | None = None
+    results: Path | Sequence[Path],
+    output: Path,
+    *,
+    machine: str | None = None,
+    commit: str | None = None,
+    command: str = "manualbp report",
 ) -> Report:
     """Write the report of one run in ``results`` to the directory ``output``.
 
     It is the run that started last, among those of ``machine`` and of ``commit`` (a hash or its
-    beginning) where these are given.  Written are ``report.md``, ``results.csv`` (the columns of
-    ``load_results``, samples joined by spaces) and, for each network and device with anything to
-    show, ``speedup-``, ``time-`` and ``first-call-<network>-<device>`` as PNG and SVG, and
-    ``history`` where there are several commits of the machine.  The same results give the same
-    bytes.  ``ResultsError`` is raised for results that cannot be read and for a machine or a
-    commit that is not among them.
+    beginning) where these are given.  Written are ``index.html``, the page; ``report.md``;
+    ``results.csv`` (the columns of ``load_results``, samples joined by spaces) and, for each
+    network and device with anything to show, the ``FIGURES`` as ``<figure>-<network>-<device>``
+    in PNG and SVG, the matrix with the speedup's curves as ``answer-<network>-<device>-light`` and
+    ``-dark`` in SVG, and ``history`` where there are several commits of the machine.  Of several
+    ``results`` there is one run each: they stand side by side on the page and one after the other
+    in the table, and the text and the pictures of each are in a folder of its own.  ``command`` is
+    what the page says that made it.  The same results give the same bytes.  ``ResultsError`` is
+    raised for results that cannot be read and for a machine or a commit that is not among them.
     """
-    everything = load_results(results)
-    frame = _pick(everything, machine, commit)
+    chosen = _runs(_paths(results), machine, commit)
+    table = pd.concat([run.frame for run in chosen])
+    output.mkdir(parents=True, exist_ok=True)
+    files = [output / "index.html", output / "results.csv"]
+    text = StringIO()
+    write_csv(table, text)
+    csv = text.getvalue()
+    files[0].write_text(page.render(chosen, csv, command), encoding="utf-8", newline="\n")
+    files[1].write_text(csv, encoding="utf-8", newline="\n")
+    for run in chosen:
+        files += _write_run(run, output / run.key)
+        files += _write_pictures(run, output / run.key)
+    return Report(_headline(chosen), tuple(files))
+
+
+def _paths(results: Path | Sequence[Path]) -> Sequence[Path]:
+    return [results] if isinstance(results, Path) else results
+
+
+def _runs(paths: Sequence[Path], machine: str | None, commit: str | None) -> list[page.Run]:
+    """Return the run of every path, its rows numbered through as the table has them."""
+    found: list[tuple[Path, pd.DataFrame, pd.DataFrame]] = []
+    for path in paths:
+        everything = load_results(path)
+        newest = _pick(everything, machine, commit)
+        past = everything[everything["machine"] == newest["machine"].iloc[0]]
+        if not any(_same_run(newest, other) for _, other, _ in found):
+            found.append((path, newest, past))
+    labels = page.label_runs([_identity(path, newest) for path, newest, _ in found])
+    chosen, start = [], 0
+    for label, (_, newest, past) in zip(labels, found, strict=True):
+        key = _file_name(label.replace(" · ", "-").replace(" ", "-")) if len(found) > 1 else ""
+        numbered = newest.set_axis(range(start, start + len(newest)))
+        chosen.append(page.Run(key, label, numbered, past))
+        start += len(newest)
+    return chosen
+
+
+def _same_run(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    return bool((one[RUN].iloc[0] == other[RUN].iloc[0]).all()) and len(one) == len(other)
+
+
+def _identity(path: Path, frame: pd.DataFrame) -> dict[str, str]:
+    """Return what may tell a run from others, in the order in which a reader wants it."""
+    run = frame.iloc[0]
+    return {
+        "machine": run["machine"],
+        "tensorflow": f"TensorFlow {run['tensorflow']}",
+        "python": f"Python {run['python']}",
+        "environment": run["environment"],
+        "commit": run["commit"][:8],
+        "path": str(path),
+    }
+
+
+def _headline(chosen: Sequence[page.Run]) -> str:
+    if len(chosen) == 1:
+        return summary.headline(chosen[0].frame)
+    return "\n\n".join(f"{run.label}\n{summary.headline(run.frame)}" for run in chosen)
+
+
+def _write_run(run: page.Run, output: Path) -> list[Path]:
+    """Write a run's text and pictures."""
+    frame = run.frame
     output.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     pictures: dict[tuple[str, str], list[tuple[str, str]]] = {}
@@ -63,43 +137,37 @@ def write_report(
                 files += _save(figure, output, stem)
                 picture = (f"{description}: {network} on {device}", f"{stem}.svg")
                 pictures.setdefault((network, device), []).append(picture)
-    past, drawn = _write_history(everything, frame, output)
+    past, drawn = _write_history(run, output)
     files += drawn
     text = output / "report.md"
     text.write_text(summary.markdown(frame, pictures) + past, encoding="utf-8", newline="\n")
-    table = output / "results.csv"
-    _write_csv(frame, table)
-    return Report(summary.headline(frame), (text, table, *files))
+    return [text, *files]
+
+
+def _write_pictures(run: page.Run, output: Path) -> list[Path]:
+    """Write the answer of each place as a picture, light and dark, for a README."""
+    files = []
+    for place in run.places:
+        for theme in THEMES:
+            text = picture(place, theme)
+            if text is not None:
+                name = f"answer-{_file_name(place.network)}-{_file_name(place.device)}-{theme}.svg"
+                files.append(output / name)
+                files[-1].write_text(text, encoding="utf-8", newline="\n")
+    return files
 
 
 def _pick(frame: pd.DataFrame, machine: str | None, commit: str | None) -> pd.DataFrame:
     """Return the latest run of a machine and a commit, either of which may be left open."""
-    known = runs(frame)
-    if machine is not None:
-        names = distinct(known["machine"])
-        if machine not in names:
-            raise ResultsError(f"no results of machine {machine!r}; there are {', '.join(names)}")
-        frame = frame[frame["machine"] == machine]
-    if commit is not None:
-        hashes = distinct(runs(frame)["commit"])
-        found = [full for full in hashes if full.startswith(commit)] if commit else []
-        if len(found) != 1:
-            what = "several commits" if found else "no results of a commit"
-            raise ResultsError(
-                f"{what} beginning with {commit!r}; there are {', '.join(h[:8] for h in hashes)}"
-            )
-        frame = frame[frame["commit"] == found[0]]
-    return latest_run(frame)
+    frame = only(frame, "machine", None if machine is None else [machine])
+    return latest_run(of_commit(frame, commit))
 
 
-def _write_history(
-    everything: pd.DataFrame, run: pd.DataFrame, output: Path
-) -> tuple[str, list[Path]]:
+def _write_history(run: page.Run, output: Path) -> tuple[str, list[Path]]:
     """Draw the history of the run's machine; return its section and files, if there is one."""
-    lines = history(everything[everything["machine"] == run["machine"].iloc[0]])
+    lines, found = run.lines, run.changes
     if lines["commit"].nunique() < 2:
         return "", []
-    found = change_points(lines)
     files: list[Path] = []
     with contextlib.suppress(figures.NothingToDrawError):
         files = _save(history_figure(lines, found), output, "history")
@@ -118,8 +186,3 @@ def _save(figure: Figure, output: Path, stem: str) -> list[Path]:
         figure.savefig(png, dpi=DPI)
         figure.savefig(svg, metadata={"Date": None})
     return [png, svg]
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    joined = frame["samples"].map(lambda samples: " ".join(map(repr, samples)))
-    frame.assign(samples=joined).to_csv(path, index=False, lineterminator="\n")

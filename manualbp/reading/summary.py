@@ -50,7 +50,7 @@ def headline(frame: pd.DataFrame) -> str:
     check_one_run(frame)
     cells = speedups(frame)
     lines = []
-    for network, device in _places(cells):
+    for network, device in places(cells):
         here = cells[(cells["network"] == network) & (cells["device"] == device)]
         lines += [
             f"{network}, {device}, {mode}: {_verdict(here[here['mode'] == mode])}."
@@ -60,7 +60,7 @@ def headline(frame: pd.DataFrame) -> str:
         measured = int((frame["status"] == OK).sum())
         rest = f" ({measured} cells of other quantities were)" if measured else ""
         lines = [f"No speedup was measured{rest}: this run says neither faster nor slower."]
-    return "\n".join([*lines, _missing(frame)])
+    return "\n".join([*lines, missing(frame)])
 
 
 def markdown(frame: pd.DataFrame, pictures: Pictures | None = None) -> str:
@@ -72,22 +72,23 @@ def markdown(frame: pd.DataFrame, pictures: Pictures | None = None) -> str:
     check_one_run(frame)
     parts = ["# What a hand-written backward pass buys over the tape"]
     parts.append("\n".join(f"- {line}" for line in headline(frame).splitlines()))
-    parts += ["## How to read this", HOW_TO_READ, "## The run", _facts(frame)]
+    parts += ["## How to read this", HOW_TO_READ, "## The run", facts(frame)]
     cells = speedups(frame)
-    for network, device in _places(frame[frame["status"] != SKIPPED]):
-        parts += _place(frame, cells, network, device, (pictures or {}).get((network, device), ()))
+    for network, device in places(frame[frame["status"] != SKIPPED]):
+        shown = (pictures or {}).get((network, device), ())
+        parts += place_sections(frame, cells, network, device, shown)
     memory = frame[(frame["quantity"] == "track_peak_memory_import") & (frame["status"] == OK)]
     if not memory.empty:
         parts.append("## Peak memory of the import alone")
         parts.append(", ".join(_mebibytes(value) for value in memory["value"]))
-    parts += ["## Failed cells", _failed(frame), "## Skipped cells", _skipped(frame)]
+    parts += ["## Failed cells", failed_cells(frame), "## Skipped cells", _skipped(frame)]
     return "\n\n".join(parts) + "\n"
 
 
 # ---------------------------------------------------------------- the headline
 
 
-def _places(cells: pd.DataFrame) -> list[tuple[str, str]]:
+def places(cells: pd.DataFrame) -> list[tuple[str, str]]:
     """Return the networks and devices together, in order of appearance."""
     pairs = cells[["network", "device"]].dropna().drop_duplicates()
     return list(pairs.itertuples(index=False, name=None))
@@ -152,7 +153,8 @@ def _over_batches(best: _Overall, tried: pd.DataFrame) -> str:
     return "".join(f", {part}" for part in parts)
 
 
-def _missing(frame: pd.DataFrame) -> str:
+def missing(frame: pd.DataFrame) -> str:
+    """Say how many cells failed and how many were skipped, and on which devices."""
     failed, skipped = (int((frame["status"] == status).sum()) for status in (FAILED, SKIPPED))
     text = f"Of {_count(len(frame))}, {failed} failed and {skipped} were skipped or not chosen"
     return f"{text} ({_by_device(frame)})." if skipped else f"{text}."
@@ -170,7 +172,8 @@ def _count(number: int) -> str:
 # ---------------------------------------------------------------- sections of the report
 
 
-def _facts(frame: pd.DataFrame) -> str:
+def facts(frame: pd.DataFrame) -> str:
+    """Return the facts of the run as a Markdown table."""
     run = frame.iloc[0]
     started = frame["started"].max()
     facts = {
@@ -187,14 +190,14 @@ def _facts(frame: pd.DataFrame) -> str:
     return _table(rows, ["", ""])
 
 
-def _place(
+def place_sections(
     frame: pd.DataFrame,
     cells: pd.DataFrame,
     network: str,
     device: str,
     pictures: Sequence[tuple[str, str]],
 ) -> list[str]:
-    """Return the section of one network on one device."""
+    """Return the Markdown of one network on one device: its heading, then its tables."""
     here = select(frame, network, device)
     fast = select(cells, network, device)
     widths = f" ({' → '.join(map(str, NETWORKS[network].widths))})" if network in NETWORKS else ""
@@ -202,7 +205,7 @@ def _place(
     parts += [f"![{description}]({path})" for description, path in pictures]
     for mode in distinct(here.loc[here["status"] != SKIPPED, "mode"], MODES):
         ratios = fast[fast["mode"] == mode]
-        parts += _section(f"{mode}: speedup over the tape", ratios, ["gradient"], _speedup)
+        parts += _section(f"{mode}: speedup over the tape", ratios, ["gradient"], speedup_words)
         parts += _section(f"{mode}: time per step", _times(here, mode), ["gradient"], _time)
     for title, quantity, text in (
         ("Forward pass alone", "steady_forward", _time),
@@ -213,17 +216,28 @@ def _place(
         ("First call: execution", "first_execution", _time),
         ("Error against the reference (ulp)", "track_error_ulp", _ulp),
         ("Peak memory", "track_peak_memory", _memory),
+        ("Eager operations", "track_eager_operations", _whole),
+        ("Graph nodes after grappler", "track_graph_nodes", _whole),
+        ("XLA instructions", "track_xla_instructions", _whole),
+        ("XLA fusions", "track_xla_fusions", _whole),
+        ("XLA kernels", "track_xla_kernels", _whole),
+        ("XLA FLOPs", "track_xla_flops", _whole),
+        ("Bytes accessed by XLA's kernels", "track_xla_bytes", _whole),
+        ("XLA's temporary buffers (bytes)", "track_xla_temporary_bytes", _whole),
+        ("Traces for a sequence of batches", "track_traces", _whole),
+        ("XLA compilations for a sequence of batches", "track_compilations", _whole),
     ):
         mine = here[here["quantity"] == quantity]
         # By mode, as everywhere; the sort is stable and leaves the gradients in their order.
-        mine = mine.sort_values("mode", key=_places_of_modes, kind="stable")
+        mine = mine.sort_values("mode", key=order_of_modes, kind="stable")
         labels = ("mode", "gradient", "steps_per_call")
         known = [label for label in labels if mine[label].notna().any()]
         parts += _section(title, mine, known, text)
     return parts
 
 
-def _places_of_modes(modes: "pd.Series[str]") -> "pd.Series[int]":
+def order_of_modes(modes: "pd.Series[str]") -> "pd.Series[int]":
+    """Return a key that sorts by mode as everywhere, unknown ones as they appear."""
     order = distinct(modes, MODES)
     return modes.map(lambda mode: order.index(mode) if mode in order else len(order))
 
@@ -249,11 +263,14 @@ def _section(
     """Return a heading and its table, or nothing where every cell was skipped."""
     if not (cells["status"] != SKIPPED).any():
         return []
-    return [f"### {title}", _grid(cells, labels, text)]
+    return [f"### {title}", grid(cells, labels, text)]
 
 
-def _grid(cells: pd.DataFrame, labels: Sequence[str], text: Callable[[Cell], str]) -> str:
-    """Return a table with a row for each combination of ``labels`` and a column for each batch."""
+def grid(cells: pd.DataFrame, labels: Sequence[str], text: Callable[[Cell], str]) -> str:
+    """Return a Markdown table: a row for each combination of ``labels``, a column for each batch.
+
+    ``text`` puts a measured cell into words; failed and skipped ones are called so.
+    """
     batches = sorted(distinct(cells["batch"]))
     grid: dict[tuple[Any, ...], dict[Any, str]] = {}
     for cell in records(cells):
@@ -277,7 +294,8 @@ def _table(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> str:
     return str(table.to_markdown(index=False, disable_numparse=True))
 
 
-def _failed(frame: pd.DataFrame) -> str:
+def failed_cells(frame: pd.DataFrame) -> str:
+    """Return the failed cells as a Markdown list, or that there are none."""
     failed = records(frame[frame["status"] == FAILED])
     if not failed:
         return "None."
@@ -299,7 +317,8 @@ def _skipped(frame: pd.DataFrame) -> str:
 # ---------------------------------------------------------------- one cell's words
 
 
-def _speedup(cell: Cell) -> str:
+def speedup_words(cell: Cell) -> str:
+    """Return a speedup with its interval, in bold where that leaves out 1."""
     value, low, high = cell["speedup"], cell["low"], cell["high"]
     number = f"{value:.2f}" + (" †" if cell["source"] == SEPARATE else "")
     if math.isnan(low):
@@ -323,6 +342,10 @@ def _three_digits(value: float) -> str:
 
 def _ulp(cell: Cell) -> str:
     return f"{cell['value']:.3g}"
+
+
+def _whole(cell: Cell) -> str:
+    return f"{cell['value']:,.0f}"
 
 
 def _memory(cell: Cell) -> str:

@@ -21,7 +21,7 @@ from manualbp.reading.frame import (
     check_one_run,
     records,
 )
-from manualbp.reading.intervals import Estimate, ratio
+from manualbp.reading.intervals import Estimate, paired_ratio, ratio
 
 SLOWER, FASTER, SAME = "slower", "faster", "same"
 INCONCLUSIVE, NOT_MEASURED = "inconclusive", "not measured"
@@ -47,16 +47,21 @@ Margins = Mapping[tuple[Any, ...], float]
 """For a cell's values in the columns ``CELL[1:]``: the change in it that equal commits show."""
 
 
-def compare(base: pd.DataFrame, head: pd.DataFrame, margins: Margins) -> pd.DataFrame:
+def compare(
+    base: pd.DataFrame, head: pd.DataFrame, margins: Margins, *, paired: bool = False
+) -> pd.DataFrame:
     """Judge every ratio of two runs, a row for each cell in either.
 
     ``base`` and ``head`` are tables of ``load_results`` with one run each; ``margins`` are
-    fractions (0.02 is 2 %).  Columns besides those of the cell (``CELL``):
+    fractions (0.02 is 2 %).  With ``paired``, the sides were measured by turns, so that their
+    values of one round share the state the machine was in then.  Columns besides those of the
+    cell (``CELL``):
 
     - ``base``, ``head``: geometric means of the process values (float, NaN if not measured)
     - ``base_processes``, ``head_processes``: how many values (int)
     - ``change``: ``head`` over ``base``; above 1 is slower (float)
-    - ``low``, ``high``: its 95 % interval, Welch's on the logarithms of the values (float)
+    - ``low``, ``high``: its 95 % interval, on the logarithms of the values: Welch's, or Student's
+      on the rounds' differences if ``paired`` (float)
     - ``p``: of no change, two-sided, Holm-adjusted in its family: the gated cells, those without
       a margin, the controls (float)
     - ``margin``: the cell's margin (float, NaN if unknown)
@@ -73,14 +78,18 @@ def compare(base: pd.DataFrame, head: pd.DataFrame, margins: Margins) -> pd.Data
     check_one_run(head)
     sides = _ratios(base), _ratios(head)
     rows = [
-        _row(cell, sides[0].get(cell), sides[1].get(cell), margins)
+        _row(cell, sides[0].get(cell), sides[1].get(cell), margins, paired=paired)
         for cell in dict.fromkeys([*sides[1], *sides[0]])
         # An absent device, or not chosen, in both: no cell of this comparison.
         if cell[1:] in margins or any(_tried(side.get(cell)) for side in sides)
     ]
     # A cell with a margin was measured here once: if it is in neither run, that is no good news.
     known = {cell[1:] for side in sides for cell in side}
-    rows += [_row(("", *cell), None, None, margins) for cell in margins if cell not in known]
+    rows += [
+        _row(("", *cell), None, None, margins, paired=paired)
+        for cell in margins
+        if cell not in known
+    ]
     _adjust(rows)
     for row in rows:
         row["verdict"], row["reason"] = _verdict(row)
@@ -221,6 +230,8 @@ def _row(
     base: Mapping[str, Any] | None,
     head: Mapping[str, Any] | None,
     margins: Margins,
+    *,
+    paired: bool,
 ) -> dict[str, Any]:
     """Return a cell's row but for what depends on the other cells: adjusted p and verdict."""
     margin = margins.get(cell[1:], math.nan)
@@ -236,7 +247,8 @@ def _row(
     }
     numbers = dict.fromkeys(("change", "low", "high", "p"), math.nan)
     if base is not None and head is not None and not row["reason"]:
-        change = ratio(head["samples"] or (head["value"],), base["samples"] or (base["value"],))
+        values = [side["samples"] or (side["value"],) for side in (head, base)]
+        change = paired_ratio(*values) if paired else ratio(*values)
         numbers = {
             "change": change.value,
             "low": change.low,

@@ -62,7 +62,9 @@ def test_report_on_nothing_is_one_clear_line(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", ["run", "report", "verify", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["run", "report", "show", "export", "publish", "verify", "doctor"]
+)
 def test_help_teaches(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
@@ -74,7 +76,9 @@ def test_reading_commands_import_no_tensorflow():
     code = (
         "import sys\n"
         "from manualbp.cli import main\n"
-        "main(['report', 'no-such-folder'])\n"
+        "for command in ('report', 'show', 'export'):\n"
+        "    main([command, 'no-such-folder'])\n"
+        "main(['publish', '-o', sys.executable])\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -41,6 +41,9 @@ SUITE = {
     "track_error_ulp": ("track", "ulp", CASE),
     "track_peak_memory": ("track", "bytes", CASE),
     "track_peak_memory_import": ("track", "bytes", ()),
+    "track_graph_nodes": ("track", "nodes", ("network", "gradient", "device", "batch")),
+    "track_xla_bytes": ("track", "bytes", ("network", "gradient", "device", "batch")),
+    "track_traces": ("track", "traces", ("network", "gradient", "mode", "device")),
 }
 
 # A cell is a number, a list of samples, None (failed) or NaN (skipped).
@@ -79,7 +82,11 @@ def model(quantity: str, case: dict[str, Any], processes: int = 8) -> Cell:
 
     if quantity == "track_peak_memory_import":
         return 412.0 * 2**20
-    if case.get("device") == "GPU:0" or case["batch"] not in NETWORKS[case["network"]].batches:
+    if case.get("device") == "GPU:0":
+        return SKIP
+    if quantity == "track_traces":
+        return 3
+    if case["batch"] not in NETWORKS[case["network"]].batches:
         return SKIP
     case = {"mode": "eager", "gradient": "tape", **case}
     if quantity in ("steady_step", "steady_backward"):
@@ -98,6 +105,10 @@ def model(quantity: str, case: dict[str, Any], processes: int = 8) -> Cell:
         return spread(seconds(case) / seconds({**case, "gradient": "tape"}), 0.02)
     if quantity == "ratio_tape_to_tape":
         return spread(1.0, 0.02)
+    if quantity == "track_graph_nodes":
+        return {"tape": 71, "chain": 72, "fused": 50}[case["gradient"]]
+    if quantity == "track_xla_bytes":
+        return 14008 + 1900 * case["batch"]
     if quantity == "track_error_ulp":
         return round(0.6 + noise.random() * 3, 2)
     return (520 + case["batch"] / 300) * 2.0**20

@@ -23,6 +23,7 @@ from asvfiles import (
 from manualbp.cases import NETWORKS
 from manualbp.reading.frame import (
     COLUMNS,
+    IMPLIED_MODES,
     QUANTITIES,
     ResultsError,
     distinct,
@@ -133,9 +134,19 @@ def test_a_benchmark_without_parameters_is_one_row(complete):
     assert pd.isna(found["batch"])
 
 
-def test_the_backward_pass_alone_is_eager(complete):
+@pytest.mark.parametrize(
+    ("quantity", "mode"),
+    [("steady_backward", "eager"), ("track_graph_nodes", "graph"), ("track_xla_bytes", "xla")],
+)
+def test_what_exists_in_one_mode_only_is_of_that_mode(complete, quantity, mode):
     frame = load_results(complete)
-    assert set(frame.loc[frame["quantity"] == "steady_backward", "mode"]) == {"eager"}
+    assert set(frame.loc[frame["quantity"] == quantity, "mode"]) == {mode}
+
+
+def test_every_exact_number_knows_its_mode():
+    for name, quantity in QUANTITIES.items():
+        if quantity.exact:
+            assert ("mode" in quantity.parameters) != (name in IMPLIED_MODES)
 
 
 def test_failed_skipped_and_measured_are_told_apart(tmp_path):

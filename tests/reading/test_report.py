@@ -160,6 +160,11 @@ def test_the_tables_hold_what_was_measured(complete):
     for heading in ("Backward pass alone", "SGD, time per step", "First call", "Peak memory",
                     "First call: tracing", "Error against the reference (ulp)"):  # fmt: skip
         assert f"### {heading}\n" in part
+    assert table(part, "### Graph nodes after grappler")[3] == ["graph", "fused", *["50"] * 3]
+    assert table(part, "### Bytes accessed by XLA's kernels")[1][4] == "986,808"
+    assert table(part, "### Traces for a sequence of batches")[:2] == [
+        ["mode", "gradient", "value"], ["eager", "tape", "3"],
+    ]  # fmt: skip
     assert "412 MiB" in report
     assert "GPU:0" not in report.split("## Skipped cells")[0].split("## The run")[1]
 
@@ -195,14 +200,16 @@ def test_the_report_is_written_with_pictures_and_a_table(complete, tmp_path):
     names = {file.name for file in report.files}
     stems = [f"{what}-{network}-CPU0" for what in ("time", "speedup", "first-call")
              for network in ("exercise", "wide")]  # fmt: skip
-    assert names == {"report.md", "results.csv"} | {
+    answers = {f"answer-{network}-CPU0-{theme}.svg" for network in ("exercise", "wide")
+               for theme in ("light", "dark")}  # fmt: skip
+    assert names == {"index.html", "report.md", "results.csv"} | answers | {
         f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")
     }
     assert {file.name for file in output.iterdir()} == names
     text = (output / "report.md").read_text(encoding="utf-8")
     assert all(f"]({stem}.svg)" in text for stem in stems)
     assert report.headline == headline(load_results(complete))
-    assert report.files[0] == output / "report.md"
+    assert report.files[0] == output / "index.html"
 
 
 def test_the_table_can_be_read_back(complete, tmp_path):
@@ -257,7 +264,7 @@ def test_a_run_without_any_number_is_reported_in_words(tmp_path):
     results = write_results(tmp_path / "results", suite=RATIOS, model=lambda q, c: SKIP)
     report = write_report(results, tmp_path / "out")
     assert "No speedup was measured" in report.headline
-    assert {file.name for file in report.files} == {"report.md", "results.csv"}
+    assert {file.name for file in report.files} == {"index.html", "report.md", "results.csv"}
 
 
 def test_the_reading_wing_works_without_tensorflow(tmp_path):

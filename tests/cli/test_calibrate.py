@@ -1,0 +1,56 @@
+"""``manualbp calibrate``: that it measures, stores, and can be asked again without measuring."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from manualbp.reading.calibration import VALUES
+
+CELL = r"ratio_to_tape.*exercise.*chain.*graph.*CPU:0', 1\)"
+
+
+def calibrate(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "manualbp", "calibrate", "--machine", "desk", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=False,
+    )
+
+
+def test_every_value_is_stored_and_margins_follow(project):
+    done = calibrate("--condition", "idle", "--bench", CELL, "--minutes", "0.4")
+    assert done.returncode == 0, done.stderr
+    values = pd.read_csv("results/desk/calibration.csv")
+    assert list(values.columns) == VALUES
+    assert set(values["gradient"]) == {"chain"}
+    assert {"equal-1", "equal-2", "equal-3", "slower-10", "alone-10"} <= set(values["arm"])
+    assert values["value"].between(0.1, 10).all()
+    # Ten percent of extra work is seen even on a loaded machine, if only as more than none.
+    assert values.loc[values["arm"] == "alone-10", "value"].median() > 1.02
+    assert Path("results/desk/margins.csv").is_file()
+    assert Path("report/calibration.md").is_file()
+
+    before = Path("results/desk/calibration.csv").read_bytes()
+    again = calibrate("--evaluate")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == done.stdout
+    assert Path("results/desk/calibration.csv").read_bytes() == before
+
+
+def test_a_busy_neighbour_is_gone_afterwards(project):
+    done = calibrate("--condition", "busy", "--bench", CELL, "--minutes", "0.1")
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert "manualbp.cli.neighbour" not in listed.stdout
+
+
+def test_nothing_to_evaluate_is_one_line(project):
+    done = calibrate("--evaluate")
+    assert done.returncode == 1
+    assert "run 'manualbp calibrate'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,123 @@
+"""``manualbp gate`` on real commits of the project, installed and measured by turns.
+
+What does not depend on the clock is tested here: what cannot be measured is never good news,
+and a change of structure is shown.  How large a slowdown is found is calibrated, not tested.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from checkouts import commit
+
+CELLS = r"(ratio_to_tape.*exercise.*chain.*graph.*CPU:0', 64\)|track_graph_nodes.*chain.*CPU:0)"
+
+
+def edit(name, old, new):
+    path = Path(name)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def project(project):
+    """Measure in two processes: enough for an interval, and a fork server less for each."""
+    edit("benchmarks/ratios.py", "rounds = 5", "rounds = 2")
+    commit(project, "Measure less")
+    return project
+
+
+def gate(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "manualbp", "gate", "HEAD^", "--bench", CELLS, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def answer(done):
+    return json.loads(done.stdout)
+
+
+REDUNDANT = """    upstream = tf.ones_like(loss) / batch_size
+    upstream = upstream * (1 + 1e-30 * tf.reduce_max(inputs @ variables[0][0]))
+"""
+
+
+def test_a_redundant_product_is_a_change_of_structure(project):
+    edit(
+        "manualbp/measuring/gradients.py",
+        "    upstream = tf.ones_like(loss) / batch_size\n",
+        REDUNDANT,
+    )
+    commit(project, "Multiply once more than needed")
+    # A margin so wide that the clock decides nothing here.
+    done = gate("--margin", "99", "--format", "json")
+    content = answer(done)
+    assert content["conclusion"] == "structure changed", done.stderr
+    assert done.returncode == 6
+    changed = [row for row in content["structure"] if row["quantity"] == "track_graph_nodes"]
+    assert changed
+    assert all(row["head"] > row["base"] for row in changed)
+    assert all(row["outcome"] == "changed" for row in changed)
+    (folder,) = Path(".asv/gate").iterdir()
+    for side in ("base", "head"):
+        (file,) = (p for p in folder.glob(f"screening/{side}/*/*.json") if p.stem != "machine")
+        assert json.loads(file.read_text())["results"]
+
+
+def test_a_wrong_gradient_is_not_measured(project):
+    edit(
+        "manualbp/measuring/derivatives.py",
+        "return upstream * tf.cast(layer_out > 0, upstream.dtype)",
+        "return 1.001 * upstream * tf.cast(layer_out > 0, upstream.dtype)",
+    )
+    commit(project, "Break a derivative")
+    done = gate("--margin", "99", "--format", "json")
+    assert done.returncode == 5
+    content = answer(done)
+    assert content["conclusion"] == "not measured"
+    assert {row["reason"] for row in content["cells"]} == {"failed in the head"}
+    assert "VerificationError: exercise/chain/graph/CPU:0/64: the gradient of" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("benchmarks/ratios.py", "import parts", "import no_such_part", "cannot read the suite"),
+        ("pyproject.toml", "[build-system]", "[build-system", "cannot be installed"),
+    ],
+)
+def test_a_commit_that_cannot_be_had_is_not_measured(name, old, new, message, project):
+    edit(name, old, new)
+    commit(project, "Break the suite or the package")
+    margins = Path("margins.csv")
+    margins.write_text(
+        "quantity,network,gradient,mode,device,batch,margin,within,deviation,processes\n"
+        "ratio_to_tape,exercise,chain,graph,CPU:0,64,0.02,0.005,0.005,39\n"
+    )
+    done = gate("--margins", str(margins))
+    assert done.returncode == 5
+    assert "the head cannot be measured: " in done.stderr
+    assert message in done.stderr
+    assert "Not measured" in done.stdout or "Nothing to compare" in done.stdout
+
+
+def test_no_such_commit_is_one_line(project):
+    done = subprocess.run(
+        [sys.executable, "-m", "manualbp", "gate", "no-such-branch"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no-such-branch" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,153 @@
+"""What a comparison says, and the status that CI acts on."""
+
+import json
+
+import pytest
+from runs import BASE, HEAD, load_runs, margins, only, write_runs
+
+from manualbp.cli import main
+from manualbp.reading import comparison as words
+from manualbp.reading.margins import COLUMNS, FILE, load_margins
+from manualbp.reading.verdicts import compare, counted, structure
+
+ONE = {"gradient": "fused", "mode": "graph", "batch": 4096}
+
+
+def say(path, known=None, **options):
+    base, head = load_runs(write_runs(path, **options))
+    cells = compare(base, head, margins() if known is None else known)
+    return words.Comparison("old", "new", cells, structure(base, head), counted(head))
+
+
+def test_the_headline_names_the_worst_cell_with_its_interval(tmp_path):
+    line = words.headline(say(tmp_path, change=only(1.1, **ONE)))
+    assert line.startswith("Slower: 1 of 36 gated cells, at worst exercise/fused/graph/CPU:0/4096 ")
+    assert "+10." in line or "+9." in line
+    assert "(95 % +" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "start"),
+    [
+        ({}, "Same: all of 36 gated cells"),
+        ({"change": only(0.8, **ONE)}, "Faster: 1 of 36 gated cells"),
+        ({"change": only(None, **ONE)}, "Not measured: 1 of 36 gated cells (failed in the head)"),
+        ({"known": {}}, "Report only: no margin is known"),
+        ({"deviation": 0.03, "seed": 1}, "Inconclusive: "),
+    ],
+)
+def test_every_conclusion_has_its_words(options, start, tmp_path):
+    assert words.headline(say(tmp_path, **options)).startswith(start)
+
+
+def test_slower_is_more_pressing_than_not_measured(tmp_path):
+    def change(quantity, case):
+        slower = only(1.2, **ONE)(quantity, case)
+        return None if quantity == "ratio_to_tape" and case["mode"] == "xla" else slower
+
+    comparison = say(tmp_path, change=change)
+    assert words.conclude(comparison) == "slower"
+    assert "also 12 not measured" in words.headline(comparison)
+
+
+def test_markdown_folds_what_is_the_same(tmp_path):
+    text = words.markdown(say(tmp_path, change=only(1.1, **ONE)))
+    before, folded = text.split("<details>")
+    assert "exercise/fused/graph/CPU:0/4096" in before
+    assert folded.count("exercise/chain") >= 18
+    assert len(text) < 60_000
+
+
+def test_json_holds_every_cell(tmp_path):
+    comparison = say(tmp_path, change=only(None, **ONE))
+    content = json.loads(words.as_json(comparison))
+    assert content["conclusion"] == "not measured"
+    assert len(content["cells"]) == len(comparison.cells)
+    assert {cell["change"] for cell in content["cells"] if cell["reason"]} == {None}
+
+
+# ---------------------------------------------------------------- the command
+
+
+def status(path, *arguments):
+    return main(["compare", BASE[:8], HEAD[:8], "--results", str(path), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 0),
+        ({"change": only(0.8, **ONE)}, 0),
+        ({"change": only(1.1, **ONE)}, 3),
+        ({"deviation": 0.03, "seed": 1}, 4),
+        ({"change": only(None, **ONE)}, 5),
+        ({"change": lambda quantity, case: 1.05 if "nodes" in quantity else 1.0}, 6),
+        ({"change": lambda quantity, case: 1.2 if "tape_to" in quantity else 1.0}, 5),
+    ],
+)
+def test_the_exit_status_says_what_was_found(options, expected, tmp_path, capsys):
+    assert status(write_runs(tmp_path, **options), "--margin", "2") == expected
+    assert capsys.readouterr().out.count("\n") > 2
+
+
+def test_nothing_gated_is_not_good(tmp_path, capsys):
+    assert status(write_runs(tmp_path)) == 5
+    assert "Report only" in capsys.readouterr().out
+
+
+def test_a_changed_count_can_be_accepted(tmp_path):
+    write_runs(tmp_path, change=lambda quantity, case: 1.05 if "nodes" in quantity else 1.0)
+    assert status(tmp_path, "--margin", "2", "--accept-structure") == 0
+
+
+def test_the_machines_own_margins_are_found(tmp_path, capsys):
+    write_runs(tmp_path)
+    assert status(tmp_path) == 5
+    rows = ["ratio_to_tape,exercise,chain,xla,CPU:0,64,0.02,0.005,0.005,39"]
+    (tmp_path / "laptop" / FILE).write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+    assert status(tmp_path) == 0
+    assert "all of 1 gated cell " in capsys.readouterr().out
+
+
+def test_files_are_compared_across_machines(tmp_path, capsys):
+    one = write_runs(tmp_path / "one", machine="desk") / "desk"
+    two = write_runs(tmp_path / "two", machine="lap") / "lap"
+    found = main(["compare", str(one), str(two), "--margin", "2", "--format", "json"])
+    content = json.loads(capsys.readouterr().out)
+    assert found == 0
+    assert ("desk" in content["base"], "lap" in content["head"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["1234abcd"], "no results of a commit 1234abcd"),
+        ([BASE, HEAD, "--machine", "none"], "no results of machine 'none'"),
+        ([BASE, HEAD, "--results", "nowhere"], "found no such path"),
+    ],
+)
+def test_what_is_not_there_is_one_line(arguments, message, tmp_path, capsys):
+    write_runs(tmp_path)
+    if "--results" not in arguments:
+        arguments = [*arguments, "--results", str(tmp_path)]
+    assert main(["compare", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_bad_arguments_have_a_status_of_their_own(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", "a", "b", "--margin", "-3"])
+    assert caught.value.code == 2
+
+
+def test_a_table_of_margins_is_checked(tmp_path):
+    file = tmp_path / FILE
+    assert load_margins(file) == {}
+    file.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="calibrate again"):
+        load_margins(file)
+    file.write_text(",".join(COLUMNS) + "\nratio_to_tape,exercise,chain,xla,CPU:0,64,-1,0,0,5\n")
+    with pytest.raises(ValueError, match="positive"):
+        load_margins(file)
