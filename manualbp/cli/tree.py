@@ -73,7 +73,11 @@ def describe_tree(project: Path) -> Tree:
 
 def describe_commit(project: Path, revision: str) -> Tree:
     """Find the commit that a revision names, as ``HEAD^``, a branch or a hash's first digits."""
-    found = git(project, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    try:
+        found = git(project, *asked)
+    except SuiteError:
+        raise SuiteError(f"git knows no commit {revision!r} here; 'git fetch' it first") from None
     seconds = git(project, "show", "-s", "--format=%ct", found.strip())
     return Tree(found.strip(), dirty=False, date=int(seconds) * 1000)
 

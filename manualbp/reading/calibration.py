@@ -42,6 +42,9 @@ deviations, more than two and a half standard errors.  Below 1 % no change of a 
 red build.
 """
 
+CEILING = 0.1
+"""A cell that would need a wider margin has none, and is shown without being gated."""
+
 _CELL = ["benchmark", "quantity", *CASE]
 
 ASV_FACTOR, ASV_P = 1.1, 0.002
@@ -86,11 +89,15 @@ def deviations(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def margins_table(values: pd.DataFrame) -> pd.DataFrame:
-    """Return each cell's margin on the idle machine, with the columns of ``margins.COLUMNS``."""
+    """Return each cell's margin on the idle machine, with the columns of ``margins.COLUMNS``.
+
+    A cell of too few processes to tell, or whose margin would exceed :data:`CEILING`, has no row.
+    """
     table = deviations(values)
     table = table[(table["condition"] == "idle") & table["deviation"].notna()]
     margin = np.expm1(DEVIATIONS * table["within"]).clip(lower=FLOOR)
-    return table.assign(margin=margin).drop(columns=["condition", "benchmark"])
+    table = table.assign(margin=margin).drop(columns=["condition", "benchmark"])
+    return table[table["margin"] <= CEILING]
 
 
 def achieved(values: pd.DataFrame) -> pd.DataFrame:
@@ -165,7 +172,8 @@ def rates(tries: pd.DataFrame) -> pd.DataFrame:
         counts = (len(mine), int(slower.sum()), slower.mean(), low, high, int(mine["asv"].sum()))
         rows.append((condition, percent, *counts, len(families), int(families.sum())))
     columns = ["condition", "percent", "tries", "slower", "rate", "low", "high", "asv"]
-    return pd.DataFrame(rows, columns=[*columns, "families", "families_slower"])
+    table = pd.DataFrame(rows, columns=[*columns, "families", "families_slower"])
+    return table.sort_values(["condition", "percent"], ascending=[False, True], ignore_index=True)
 
 
 def clopper_pearson(successes: int, tries: int, level: float = 0.95) -> tuple[float, float]:

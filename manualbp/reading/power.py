@@ -9,6 +9,9 @@ from matplotlib.figure import Figure
 from manualbp.reading.calibration import achieved, deviations, rates
 from manualbp.reading.frame import CASE, distinct, records
 
+ENOUGH = 20
+"""Processes from which a deviation is known within a third."""
+
 _LOOKS = {"idle": ("#0072B2", "o", "-"), "busy": ("#D55E00", "s", "--")}
 
 
@@ -30,7 +33,9 @@ def summary(values: pd.DataFrame, tries: pd.DataFrame) -> str:
         lines.append(f"{condition}: {'; '.join([*alarms, *found]) or 'too few rounds to judge'}.")
     spread = deviations(values)
     for condition in distinct(spread["condition"], ("idle", "busy")):
-        mine = spread[(spread["condition"] == condition) & (spread["quantity"] == "ratio_to_tape")]
+        # Of fewer processes a deviation is hardly known.
+        enough = (spread["condition"] == condition) & (spread["processes"] >= ENOUGH)
+        mine = spread[enough & (spread["quantity"] == "ratio_to_tape")]
         if not mine.empty:
             known = 100 * mine["deviation"]
             within = 100 * mine["within"]

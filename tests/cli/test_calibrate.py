@@ -43,7 +43,7 @@ def test_every_value_is_stored_and_margins_follow(project):
 
 
 def test_a_busy_neighbour_is_gone_afterwards(project):
-    done = calibrate("--condition", "busy", "--bench", CELL, "--minutes", "0.1")
+    done = calibrate("--condition", "busy", "--bench", CELL, "--minutes", "0.5")
     assert done.returncode == 0, done.stderr
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert "manualbp.cli.neighbour" not in listed.stdout

@@ -72,6 +72,12 @@ def test_margins_follow_the_deviation_and_have_a_floor(tmp_path):
     assert all(0.03 < margin < 0.07 for margin in noisy.values())
 
 
+def test_a_cell_too_noisy_to_gate_has_no_margin(tmp_path):
+    margins, tries = judged(machine(deviation=0.08), tmp_path)
+    assert margins == {}
+    assert "same" not in set(tries["verdict"])
+
+
 def test_equal_arms_raise_no_alarm_and_a_large_slowdown_is_found(tmp_path):
     _, tries = judged(machine(slowdowns=(1.0, 10.0)), tmp_path)
     table = calibration.rates(tries).set_index("percent")

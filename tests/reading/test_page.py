@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asvfiles import DATE, SKIP, model, write_benchmarks, write_machine, write_results
+from asvfiles import DATE, SKIP, SUITE, model, write_benchmarks, write_machine, write_results
 from pagereader import Page
 from scipy import stats
 
@@ -347,3 +347,59 @@ def test_history_has_a_point_for_each_complete_commit(tmp_path):
     for row in fused:
         known = [float(row[name]) for name in ("speedup", "low", "high")]
         assert known == pytest.approx(mean_of(values), rel=1e-5)
+
+
+def test_history_leaves_out_incomplete_commits_and_other_versions(tmp_path):
+    results = tmp_path / "results"
+    write_benchmarks(results)
+
+    def without_a_cell(quantity, case):
+        missing = quantity == "ratio_to_tape" and case["gradient"] == "chain" and case["batch"] == 8
+        return None if missing else model(quantity, case)
+
+    for number in range(4):
+        file = write_machine(
+            results, commit=f"{number:08x}" * 5, started=DATE + 3_600_000 * number,
+            model=without_a_cell if number == 2 else model,
+        )  # fmt: skip
+        if number == 0:
+            content = json.loads(file.read_text())
+            row = content["results"]["bench_ratio.ratio_to_tape"]
+            row[content["result_columns"].index("version")] = "v0"
+            file.write_text(json.dumps(content))
+    page = written(tmp_path, results)
+    found = {"chain": set(), "fused": set()}
+    for row in page.table("history-speedup-exercise-CPU0.csv"):
+        found[row["gradient"]].add(int(row["commit"][:8], 16))
+    assert found == {"chain": {1, 3}, "fused": {1, 2, 3}}
+
+
+def test_a_count_that_becomes_nothing_is_a_change(tmp_path):
+    suite = {
+        **SUITE,
+        "track_graph_nodes": ("track", "nodes", ("network", "gradient", "device", "batch")),
+    }
+    results = tmp_path / "results"
+    write_benchmarks(results, suite)
+    for number in range(3):
+
+        def counted(quantity, case, nodes=40 * (number < 2)):
+            if quantity == "track_graph_nodes":
+                return nodes if case["device"] == "CPU:0" else SKIP
+            return model(quantity, case)
+
+        write_machine(
+            results, commit=f"{number:08x}" * 5, started=DATE + 3_600_000 * number, suite=suite,
+            model=counted,
+        )  # fmt: skip
+    page = written(tmp_path, results)
+    rows = [
+        row
+        for row in page.table("history-exercise-CPU0.csv")
+        if row["quantity"] == "track_graph_nodes"
+    ]
+    assert {(row["before"], row["after"], row["commit"][:8]) for row in rows} == {
+        ("40.0", "0.0", "00000002")
+    }
+    assert any("track_graph_nodes" in e.text for e in page.find("history", "td"))
+    assert any(e.text == "0" for e in page.find("structure", "td", data_network="exercise"))

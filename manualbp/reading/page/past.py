@@ -1,7 +1,8 @@
 """History: every commit measured on the run's machine, and where levels changed.
 
 A line is the geometric mean over the batches of a gradient's speedup in one mode.  It has no point
-at a commit where a cell of it is missing, for a mean over other cells is another number.
+at a commit where a cell of it is missing, for a mean over other cells is another number, nor where
+the benchmark had another version, which measured something else.
 """
 
 import math
@@ -30,7 +31,7 @@ from manualbp.reading.page.model import (
 )
 from manualbp.reading.page.svg import Axis, Event, Line, Panel, Point
 
-_MARKED = 60
+_MARKED = 30
 """How many points of a long line have markers and words; they are spread evenly."""
 
 _LISTED = 150
@@ -106,6 +107,10 @@ def _figure(
     place: Place, here: pd.DataFrame, commits: pd.DataFrame, changes: pd.DataFrame
 ) -> Figure | None:
     ratios = here[here["quantity"] == "ratio_to_tape"]
+    if ratios.empty:
+        return None
+    newest = ratios.sort_values("place")["version"].iloc[-1]
+    ratios = ratios[(ratios["version"] == newest) | ratios["version"].isna()]
     means = _means(ratios)
     modes = modes_of(ratios)
     if means.empty:
@@ -148,8 +153,6 @@ def _means(ratios: pd.DataFrame) -> pd.DataFrame:
 
     The whole table at once: what ``intervals.product`` does, for some hundred thousand cells.
     """
-    newest = ratios[ratios["place"] == ratios["place"].max()]
-    wanted = newest[newest["status"] == OK].groupby(["mode", "gradient"])["batch"].nunique()
     good = ratios[ratios["status"] == OK]
     freedom = good["processes"] - 1
     half = np.log(good["high"]) - np.log(good["value"])
@@ -164,13 +167,7 @@ def _means(ratios: pd.DataFrame) -> pd.DataFrame:
         # without an interval of every cell there is none of their mean
         known=("variance", "count"), variance=("variance", "sum"), welch=("welch", "sum"),
     )  # fmt: skip
-    complete = [
-        wanted.get((mode, gradient), -1) == cells
-        for mode, gradient, cells in zip(
-            table["mode"], table["gradient"], table["cells"], strict=True
-        )
-    ]
-    table = table[complete]
+    table = table[table["cells"] == table.groupby(["mode", "gradient"])["cells"].transform("max")]
     table = table.assign(
         error=(np.sqrt(table["variance"]) / table["cells"]).where(table["known"] == table["cells"]),
         freedom=table["variance"] ** 2 / table["welch"],
@@ -270,15 +267,12 @@ def _text(value: Any) -> str | None:
 
 
 def _spark(line: pd.DataFrame, change: Row) -> Markup:
-    """Draw a cell's history, small, with a tick where it changed."""
-    good = line[(line["status"] == OK) & (line["value"] > 0)]
+    """Draw a cell's history, small, with a tick where it changed: it has two levels at least."""
+    good = line[line["status"] == OK]
     values = good["value"].tolist()
-    if len(values) < 2:
-        return Markup("")
-    # No more points than pixels: the extremes of every stretch stay.
     x = Axis(0, len(values) - 1, (), "", counts=True)
-    low, high = min(values), max(values)
-    y = Axis(low / 1.02, high * 1.02, (), "")
+    y = Axis(min(values), max(values), (), "", counts=True)
+    # No more points than pixels: the extremes of every stretch stay.
     places = [
         (120 * x.place(number), 22 - 20 * y.place(value)) for number, value in _thinned(values, 120)
     ]

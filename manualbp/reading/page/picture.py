@@ -20,7 +20,7 @@ _STYLE = """
 .cell .fast { --side: var(--fast); } .cell .slow { --side: var(--slow); }
 .cell .level { fill: url(#hatch); } .cell .none { fill: none; }
 .cell .failed { fill: none; stroke: var(--failed); stroke-width: 2; }
-text { font-family: system-ui, sans-serif; }
+:root { font-family: system-ui, "Segoe UI", Helvetica, Arial, "Liberation Sans", sans-serif; }
 .title { font-size: 14px; fill: var(--ink); font-weight: 600; }
 .head { font-size: 12px; fill: var(--muted); }
 """
@@ -36,8 +36,8 @@ def picture(place: Place, theme: str) -> str | None:
     parts, y = [], 30.0
     for panel in table.panels:
         parts.append(_matrix(panel, y))
-        y += 30 + _ROW * len(panel.lines) + _GAP
-    y += 22
+        y += 50 + _ROW * len(panel.lines)
+    y += 18
     high = wide * _CURVE[1] / _CURVE[0]
     for number, drawing in enumerate(curve.panels):
         x = _MARGIN + number * (wide + _GAP)

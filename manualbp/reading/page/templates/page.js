@@ -143,19 +143,24 @@ function point(target) {
   tip.style.top = `${above > 4 ? above : box.bottom + 10}px`;
 }
 
+// The middle, for a point's edges move when it is highlighted.
+function middle(element) {
+  const box = element.getBoundingClientRect();
+  return { x: box.left + box.width / 2, y: box.top + box.height / 2 };
+}
+
 function nearest(stage, x, y) {
   let best = null, distance = 26;
   for (const candidate of all(".point", stage)) {
-    const box = candidate.getBoundingClientRect();
-    const away = Math.hypot(box.left + box.width / 2 - x, box.top + box.height / 2 - y);
+    const place = middle(candidate);
+    const away = Math.hypot(place.x - x, place.y - y);
     if (away < distance) [best, distance] = [candidate, away];
   }
   return best;
 }
 
 for (const stage of all(".stage")) {
-  const inOrder = () => all(".point", stage).sort(
-    (a, b) => a.getBoundingClientRect().left - b.getBoundingClientRect().left);
+  const inOrder = () => all(".point", stage).sort((a, b) => Math.round(middle(a).x - middle(b).x));
   stage.addEventListener("pointermove", (event) => point(nearest(stage, event.clientX, event.clientY)));
   stage.addEventListener("pointerleave", () => point(null));
   stage.addEventListener("blur", () => point(null));
@@ -169,8 +174,10 @@ for (const stage of all(".stage")) {
     if (event.key in steps) {
       event.preventDefault();
       point(points[Math.min(Math.max(steps[event.key], 0), points.length - 1)]);
-    } else if (event.key === "Enter" && pointed?.dataset.row) showSamples(Number(pointed.dataset.row));
-    else if (event.key === "Escape") point(null);
+    } else if (event.key === "Enter" && pointed?.dataset.row) {
+      event.preventDefault(); // or the same key would press the dialog's button
+      showSamples(Number(pointed.dataset.row));
+    } else if (event.key === "Escape") point(null);
   });
 }
 for (const target of all("button[data-tip]")) {
