@@ -9,7 +9,7 @@ import pandas as pd
 from manualbp.reading.frame import CASE, COLUMNS, FAILED, OK, QUANTITIES, RUN, SKIPPED
 from manualbp.reading.levels import Change, changes
 
-SERIES = ["machine", *CASE, "steps_per_call", "quantity", "benchmark", "version"]
+SERIES = ["machine", *CASE, "steps_per_call", "parameters", "quantity", "benchmark", "version"]
 """The columns that tell one line from another.  TensorFlow is not among them: it is marked."""
 
 _MARKED = {
@@ -38,9 +38,9 @@ def history(frame: pd.DataFrame) -> pd.DataFrame:
     A line is one case of one quantity on one machine (the columns in ``SERIES``) and has one row
     for each commit.  Rows stand line by line, and in a line by the commit's date; commits of one
     date by when they were measured.  Where a commit was measured in several environments, a line
-    keeps the environment of the commit that follows, and at its end the one measured last.  Cells
-    that the columns cannot tell apart (of foreign benchmarks, whose parameters have no column)
-    are left out.  The columns are those of ``load_results`` and
+    keeps the environment of the commit that follows, and at its end the one measured last.  Rows
+    that the columns cannot tell apart are left out, for none is known to be the right one.  The
+    columns are those of ``load_results`` and
 
     - ``series``: the line's number (int)
     - ``place``: the commit's place in the order of its machine's commits, from 0 (int)
@@ -92,7 +92,8 @@ def name_case(row: "Mapping[str, Any] | pd.Series[Any]") -> str:
     """Return a line's case in words: what is given of network, gradient, mode, device, batch."""
     words = [str(row[name]) for name in CASE[:-1] if pd.notna(row[name])]
     numbers = [name for name in ("batch", "steps_per_call") if pd.notna(row[name])]
-    return ", ".join([*words, *(f"{name.replace('_', ' ')} {row[name]}" for name in numbers)])
+    words += [f"{name.replace('_', ' ')} {row[name]}" for name in numbers]
+    return ", ".join([*words, row["parameters"]] if pd.notna(row["parameters"]) else words)
 
 
 def apart(table: pd.DataFrame) -> pd.DataFrame:
