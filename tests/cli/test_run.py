@@ -91,7 +91,7 @@ def test_ctrl_c_keeps_what_was_measured(checkout):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)  # a loaded machine reports slowly
     assert process.returncode == 130, err
     assert "interrupted: what was measured is kept" in err
     assert "Traceback" not in err
