@@ -27,7 +27,7 @@ ROUNDS = SCREENING + CONFIRMATION
 """One try of every comparison, as the gate would make it."""
 
 EQUAL_ARMS = 3
-"""Each pair of them is a comparison of equal commits."""
+"""Each pair of them is a comparison of equal commits: three arms make three, five make ten."""
 
 SLOWDOWNS = (1.0, 2.0, 3.0, 5.0, 10.0)
 """Percent of extra work."""
@@ -39,7 +39,7 @@ MARGIN_ROUNDS = 5
 """Processes for the deviation of the cells that are no part of the tries."""
 
 DESCRIPTION = f"""
-Measure what this machine can tell apart.  Three installations of the same commit are measured by
+Measure what this machine can tell apart.  Installations of the same commit are measured by
 turns: whatever differs between them is a false alarm.  In some cells one arm gets 1 to 10 % of
 extra work: whatever is not found of it is a miss.  All of it on the machine as it is, and again
 with a busy neighbour, a process that computes in bursts.  Verdicts are given as 'manualbp gate'
@@ -79,6 +79,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="PERCENT",
         help="sizes of extra work (default: %(default)s)",
     )
+    parser.add_argument(
+        "--arms",
+        type=at_least_two,
+        default=EQUAL_ARMS,
+        metavar="N",
+        help="installations of the same commit; each pair is a comparison (default: %(default)s)",
+    )
     parser.add_argument("--machine", metavar="NAME", help="(default: the processor's)")
     parser.add_argument(
         "--bench",
@@ -92,6 +99,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--evaluate", action="store_true", help="measure nothing, read what is")
     parser.add_argument("-o", "--output", type=Path, default=Path("report"))
     parser.set_defaults(command=run)
+
+
+def at_least_two(text: str) -> int:
+    """Read the number of arms."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 2")
+    return number
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -134,9 +152,9 @@ def calibrate(
     tree = describe_commit(project, "HEAD")
     series = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
     folder = project / ".asv/calibrate" / series
-    console.print(f"installing {tree.name[:8]}, {EQUAL_ARMS} times …")
+    console.print(f"installing {tree.name[:8]}, {arguments.arms} times …")
     sides = []
-    for number in range(1, EQUAL_ARMS + 1):
+    for number in range(1, arguments.arms + 1):
         installed = install(project, tree, folder / str(number))
         name = f"equal-{number}"
         options = {"machine": machine, "bench": arguments.bench, "devices": None}

@@ -28,8 +28,8 @@ FILE = "calibration.csv"
 """Beside a machine's results: every value that calibrating has measured."""
 
 VALUES = ["series", "condition", "round", "arm", "benchmark", "quantity", *CASE, "value"]
-"""Its columns.  ``series`` is when it began, ``condition`` idle or busy, ``arm`` equal-1 to
-equal-3, slower-N (N percent of extra work) or alone-N (the slowed callable over itself)."""
+"""Its columns.  ``series`` is when it began, ``condition`` idle or busy, ``arm`` equal-1 and so
+on, slower-N (N percent of extra work) or alone-N (the slowed callable over itself)."""
 
 EQUAL, SLOWED, ALONE = "equal-", "slower-", "alone-"
 
