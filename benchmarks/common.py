@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from manualbp.cases import BASELINE, BATCHES, DEVICES, MODES, NETWORKS
+from manualbp.cases import BATCHES, DEVICES, MODES, NETWORKS, is_baseline
 from manualbp.measuring.gradients import GRADIENTS
 
 VALUES = {
@@ -30,8 +30,8 @@ class Suite:
 def over(*names, **values):
     """Decorate a class with parameters by name, in order; keywords replace a parameter's values.
 
-    Combinations that a network is not measured at (its ``batches``) are declared to asv as
-    skipped, so that they cost no process.
+    Combinations that a network is not measured at (its ``batches``, ``without``) are declared to
+    asv as skipped, so that they cost no process.
     """
     values = {**VALUES, **values}
 
@@ -49,13 +49,16 @@ def over(*names, **values):
 
 
 def is_measured(parameters):
-    """Tell whether the suite measures a network at a batch."""
-    if "network" not in parameters or "batch" not in parameters:
+    """Tell whether the suite measures a network at a batch, with a gradient."""
+    if "network" not in parameters:
         return True
-    return parameters["batch"] in NETWORKS[parameters["network"]].batches
+    network = NETWORKS[parameters["network"]]
+    if parameters.get("gradient") in network.without:
+        return False
+    return "batch" not in parameters or parameters["batch"] in network.batches
 
 
-MANUAL = [name for name in GRADIENTS if name != BASELINE]
+MANUAL = [name for name in GRADIENTS if not is_baseline(name)]
 
 
 def pretty(name):

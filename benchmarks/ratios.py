@@ -1,6 +1,6 @@
 """Interleaved ratios: a step's time over a yardstick's, both in one process."""
 
-from manualbp.cases import BASELINE
+from manualbp.cases import BASELINE, baseline_of
 from manualbp.measuring import parts
 from manualbp.measuring.step import build_step
 
@@ -16,13 +16,35 @@ class Ratios(Suite):
 
 @over("network", "gradient", "mode", "device", "batch", gradient=MANUAL)
 class Step(Ratios):
-    """The answer: below 1 the hand-written pass is faster than the tape."""
+    """The answer: below 1 the hand-written pass is faster than the tape (of the same loss)."""
 
     @pretty("Step over the tape's step")
     def ratio_to_tape(self, network, gradient, mode, device, batch):
         return (
             build_step(gradient, mode, device, batch, network),
-            build_step(BASELINE, mode, device, batch, network),
+            build_step(baseline_of(gradient), mode, device, batch, network),
+        )
+
+
+@over(
+    "network",
+    "gradient",
+    "mode",
+    "device",
+    "batch",
+    network=["exercise"],
+    gradient=["tape", "packed"],
+    mode=["graph", "xla"],
+    batch=[1, 512],
+)
+class Concrete(Ratios):
+    """What any gradient gains by a call that looks up its trace once."""
+
+    @pretty("Step called through its ConcreteFunction over the same step called as usual")
+    def ratio_concrete_to_call(self, network, gradient, mode, device, batch):
+        return (
+            parts.build_concrete(gradient, mode, device, batch, network),
+            build_step(gradient, mode, device, batch, network),
         )
 
 

@@ -17,7 +17,7 @@ class Accuracy(Suite):
     def track_error_ulp(self, network, gradient, mode, device, batch):
         with absent_devices_skip():
             step = build_step(gradient, mode, device, batch, network)
-        errors = oracle.reference_errors(step.problem, step())
+        errors = oracle.reference_errors(step.problem, step.gradients())
         return round(max(error.ulp for error in errors), 2)
 
 

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 BASELINE = "tape"
-"""The gradient that every other is compared with."""
+"""The gradient that every other is compared with, but for those in :data:`OTHER_BASELINES`."""
+
+OTHER_BASELINES = {"stable": "stable_tape"}
+"""Gradients of another loss formula, and the tape of the same formula."""
 
 MODES = ("eager", "graph", "xla")
 """How TensorFlow executes a step: op by op, ``tf.function``, ``tf.function(jit_compile=True)``."""
@@ -22,18 +25,24 @@ class Network:
     """A fully connected network.
 
     ``widths`` runs from the number of inputs to the one output; ``batches`` are the batch sizes
-    at which the suite measures it.
+    at which the suite measures it, ``without`` the gradients with which it does not.
     """
 
     widths: tuple[int, ...]
     batches: tuple[int, ...]
+    without: tuple[str, ...] = ()
 
 
 NETWORKS = {
     # The exercise's own: small enough that most of a step is the call and the dispatch of ops.
     "exercise": Network((2, 12, 32, 1), batches=(1, 8, 64, 512, 4096, 32768)),
     # Bound by its matrix products, which every gradient shares: 1.2 GFLOP a step at batch 512.
-    "wide": Network((256, 512, 512, 1), batches=(1, 64, 512)),
+    # Those gradients differ from fused in what a product dwarfs.
+    "wide": Network(
+        (256, 512, 512, 1),
+        batches=(1, 64, 512),
+        without=("augmented", "packed", "stable", "stable_tape"),
+    ),
 }
 
 BATCHES = tuple(sorted({batch for network in NETWORKS.values() for batch in network.batches}))
@@ -51,6 +60,16 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.network}/{self.gradient}/{self.mode}/{self.device}/{self.batch}"
+
+
+def baseline_of(gradient: str) -> str:
+    """Return the gradient with which ``gradient`` is compared; a baseline is its own."""
+    return gradient if is_baseline(gradient) else OTHER_BASELINES.get(gradient, BASELINE)
+
+
+def is_baseline(gradient: str) -> bool:
+    """Tell whether others are compared with this gradient."""
+    return gradient == BASELINE or gradient in OTHER_BASELINES.values()
 
 
 def check_name(kind: str, name: str, known: Iterable[str]) -> None:

@@ -9,17 +9,31 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from manualbp.measuring import checks, derivatives
-from manualbp.measuring.network import Variables, forward
+from manualbp.measuring import augmented, checks, derivatives, fused, packed
+from manualbp.measuring.network import Variables, forward, forward_to_logits
 
-BOTH_AXES = np.array([0, 1], "int32")
-"""An array, for a list is converted anew in every call: 22 µs instead of 9, in eager mode."""
+Forward = Callable[[Any, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Any]]
+Backward = Callable[[Any, Any, tf.Tensor, int], Any]
 
-Forward = Callable[[Variables, tf.Tensor, tf.Tensor], tuple[tf.Tensor, Any]]
-Backward = Callable[[Variables, Any, tf.Tensor, int], Variables]
+
+def _as_it_is(own: Any, *_: Any) -> Any:
+    return own
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a gradient keeps the variables.
+
+    ``pack(variables)`` makes its own from the exercise's; ``trainable(own)`` are the
+    ``tf.Variable`` among them, nested as the gradients are; ``unpack(nested, variables)`` reads
+    what is nested so as the exercise nests it, for shapes as those of ``variables``.
+    """
+
+    pack: Callable[[Variables], Any] = _as_it_is
+    unpack: Callable[[Any, Variables], Variables] = _as_it_is
+    trainable: Callable[[Any], Any] = _as_it_is
 
 
 @dataclass(frozen=True)
@@ -28,13 +42,15 @@ class Gradient:
 
     ``forward(variables, inputs, targets)`` returns the mean loss, a scalar, and whatever its
     ``backward(variables, stored, targets, batch_size)`` needs; that returns the gradients,
-    nested as the variables are, each divided by ``batch_size``.  ``replay`` is a forward whose
-    stored data serves several backward passes, where ``forward`` allows only one.
+    nested as the variables are, each divided by ``batch_size``.  ``layout`` says how both want
+    the variables, by default as the exercise nests them.  ``replay`` is a forward whose stored
+    data serves several backward passes, where ``forward`` allows only one.
     """
 
     forward: Forward
     backward: Backward
     summary: str
+    layout: Layout = Layout()
     replay: Forward | None = None
 
 
@@ -44,6 +60,17 @@ def tape_forward(
     """Run the forward pass under a tape, as TensorFlow's guides do."""
     with tf.GradientTape(persistent=persistent) as tape:
         loss = tf.reduce_mean(forward(inputs, targets, variables)[0])
+    return loss, (tape, loss)
+
+
+def stable_tape_forward(
+    variables: Variables, inputs: tf.Tensor, targets: tf.Tensor, *, persistent: bool = False
+) -> tuple[tf.Tensor, Any]:
+    """Run the forward pass up to the logits and TensorFlow's own loss of logits under a tape."""
+    with tf.GradientTape(persistent=persistent) as tape:
+        logits = forward_to_logits(inputs, variables)[0]
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
+        loss = tf.reduce_mean(losses)
     return loss, (tape, loss)
 
 
@@ -129,60 +156,6 @@ def compute_gradients(
     return chain_backward(variables, stored, target, checks.check_batch_size(batch_size))
 
 
-def fused_forward(
-    variables: Variables, inputs: tf.Tensor, targets: tf.Tensor
-) -> tuple[tf.Tensor, Any]:
-    """Run the forward pass in the fewest operations, keeping only what the backward pass needs.
-
-    Raw operations skip the Python layer above each kernel, and each variable is read once.  With
-    targets 0 or 1 the loss of an example is -log(1 - |p - y|), so that p - y, the derivative
-    with respect to the logit, is computed once for both passes.
-    """
-    raw = tf.raw_ops
-    outputs = inputs
-    layer_inputs, weights_read = [], []
-    last = len(variables) - 1
-    for number, (weights_variable, bias_variable) in enumerate(variables):
-        weights = raw.ReadVariableOp(resource=weights_variable.handle, dtype=inputs.dtype)
-        bias = raw.ReadVariableOp(resource=bias_variable.handle, dtype=inputs.dtype)
-        layer_inputs.append(outputs)
-        weights_read.append(weights)
-        layer_out = raw.BiasAdd(value=raw.MatMul(a=outputs, b=weights), bias=bias)
-        outputs = raw.Sigmoid(x=layer_out) if number == last else raw.Relu(features=layer_out)
-    error = raw.Sub(x=outputs, y=targets)
-    # Not Log1p(-|p - y|): with it XLA's forward pass takes half as long again at batch 32768.
-    likelihood = raw.AddV2(x=raw.Neg(x=raw.Abs(x=error)), y=1.0)
-    log_likelihood = raw.Log(x=likelihood)
-    loss = raw.Neg(x=raw.Mean(input=log_likelihood, axis=BOTH_AXES))
-    return loss, (layer_inputs, weights_read, error)
-
-
-def fused_backward(
-    variables: Variables, stored: Any, targets: tf.Tensor, batch_size: int
-) -> Variables:
-    """Go back from p - y, the loss's and the sigmoid's derivatives multiplied out.
-
-    (-y/p + (1 - y)/(1 - p)) p (1 - p) = p - y.  ReluGrad needs the sign of the layer only, which
-    its output has as well.
-    """
-    raw = tf.raw_ops
-    layer_inputs, weights_read, error = stored
-    upstream = error if batch_size == 1 else raw.Mul(x=error, y=1 / batch_size)
-    gradients = []
-    for number in reversed(range(len(weights_read))):
-        layer_input = layer_inputs[number]
-        gradients.append(
-            (
-                raw.MatMul(a=layer_input, b=upstream, transpose_a=True),
-                raw.Sum(input=upstream, axis=0),
-            )
-        )
-        if number > 0:
-            upstream = raw.MatMul(a=upstream, b=weights_read[number], transpose_b=True)
-            upstream = raw.ReluGrad(gradients=upstream, features=layer_input)
-    return tuple(reversed(gradients))
-
-
 GRADIENTS = {
     "tape": Gradient(
         tape_forward,
@@ -194,6 +167,27 @@ GRADIENTS = {
         chain_forward, chain_backward, "the exercise's chain rule, bitwise equal to the eager tape"
     ),
     "fused": Gradient(
-        fused_forward, fused_backward, "p - y, ReluGrad and raw operations, written to be fast"
+        fused.forward, fused.backward, "p - y, ReluGrad and raw operations, written to be fast"
+    ),
+    "augmented": Gradient(
+        augmented.forward,
+        augmented.backward,
+        "a bias is a row of its weights: no additions, no sums; the fastest eager and in a graph",
+        layout=Layout(augmented.pack, augmented.unpack),
+    ),
+    "packed": Gradient(
+        packed.forward,
+        packed.backward,
+        "one vector of parameters, one of gradients: the fastest under XLA",
+        layout=Layout(packed.Packed, packed.unpack, trainable=lambda own: own.vector),
+    ),
+    "stable": Gradient(
+        fused.stable_forward, fused.backward, "as fused, from the logits: finite for every input"
+    ),
+    "stable_tape": Gradient(
+        stable_tape_forward,
+        tape_backward,
+        "tf.GradientTape with TensorFlow's loss of logits, the baseline of stable",
+        replay=partial(stable_tape_forward, persistent=True),
     ),
 }

@@ -80,6 +80,14 @@ def compute_forward_pass(inputs: Any, targets: Any, variables: Any) -> tuple[tf.
 
 def forward(inputs: tf.Tensor, targets: tf.Tensor, variables: Variables) -> tuple[tf.Tensor, ...]:
     """Do what :func:`compute_forward_pass` does, without its checks: this is what is timed."""
+    logits, *results = forward_to_logits(inputs, variables)
+    predictions = tf.nn.sigmoid(logits)
+    loss = -targets * tf.math.log(predictions) - (1 - targets) * tf.math.log(1 - predictions)
+    return (loss, predictions, logits, *results)
+
+
+def forward_to_logits(inputs: tf.Tensor, variables: Variables) -> tuple[tf.Tensor, ...]:
+    """Compute every layer; return the last one's output, (batch, 1), and the others back to it."""
     outputs = inputs
     results: tuple[tf.Tensor, ...] = (inputs,)
     for weights, bias in variables[:-1]:
@@ -87,7 +95,4 @@ def forward(inputs: tf.Tensor, targets: tf.Tensor, variables: Variables) -> tupl
         outputs = tf.nn.relu(layer_out)
         results = (outputs, layer_out, *results)
     weights, bias = variables[-1]
-    layer_out = outputs @ weights + bias
-    predictions = tf.nn.sigmoid(layer_out)
-    loss = -targets * tf.math.log(predictions) - (1 - targets) * tf.math.log(1 - predictions)
-    return (loss, predictions, layer_out, *results)
+    return (outputs @ weights + bias, *results)

@@ -4,15 +4,23 @@ Each is built from a verified step of the same case, so that a wrong gradient ha
 timed either, and each is wrapped by the same code.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
+from manualbp.cases import BASELINE, Case
 from manualbp.measuring import oracle, reference
 from manualbp.measuring.gradients import GRADIENTS
-from manualbp.measuring.network import Variables
-from manualbp.measuring.problem import Problem, make_problem
-from manualbp.measuring.step import Timed, build_step, forward_and_backward, make_case
+from manualbp.measuring.problem import make_problem
+from manualbp.measuring.step import (
+    Timed,
+    build_step,
+    forward_and_backward,
+    make_case,
+    own_variables,
+    unpacked,
+)
 
 LEARNING_RATE = 0.01
 """Of the SGD steps: large enough that float32 shows a wrong gradient in the variables, small
@@ -22,7 +30,7 @@ enough that the loss stays finite over the 10^6 steps on one batch that a long r
 def build_forward(gradient: str, mode: str, device: str, batch: int, network: str) -> Timed:
     """Build the forward pass alone; for ``tape`` it is recorded.  It returns the mean loss."""
     step = build_step(gradient, mode, device, batch, network)
-    how, variables = GRADIENTS[gradient], step.problem.variables
+    how, variables = GRADIENTS[gradient], own_variables(gradient, step.problem)
 
     def forward(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         loss, _ = how.forward(variables, inputs, targets)
@@ -39,35 +47,52 @@ def build_backward(gradient: str, device: str, batch: int, network: str) -> Time
     ``tape`` replays a persistent tape: a plain one serves a single backward pass.
     """
     step = build_step(gradient, "eager", device, batch, network)
-    how, variables = GRADIENTS[gradient], step.problem.variables
+    how, variables = GRADIENTS[gradient], own_variables(gradient, step.problem)
     with tf.device(step.device):
         loss, stored = (how.replay or how.forward)(
             variables, step.problem.inputs, step.problem.targets
         )
 
-    def backward(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, Variables]:
+    def backward(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, Any]:
         gradients = how.backward(variables, stored, targets, batch)
-        return gradients[-1][-1], gradients
+        return tf.nest.flatten(gradients)[-1], gradients
 
     timed = Timed(step.case, backward, step.problem)
-    oracle.verify(step.case, step.problem, loss, timed())
+    gradients = unpacked(gradient, timed(), step.problem)
+    oracle.verify(step.case, step.problem, loss, gradients)
     return timed
 
 
-def build_empty(mode: str, device: str, batch: int, network: str) -> Timed:
+def build_empty(
+    mode: str, device: str, batch: int, network: str, gradient: str = BASELINE
+) -> Timed:
     """Build a step that computes nothing: it returns the variables as its gradients.
 
     What is left is the harness and, in a compiled mode, the call with a step's arguments,
     captured variables and outputs: the floor under every step.
     """
-    case = make_case(network, "tape", mode, device, batch)
+    case = make_case(network, gradient, mode, device, batch)
     problem = make_problem(network, batch, device)
+    variables = GRADIENTS[gradient].layout.trainable(own_variables(gradient, problem))
     loss = tf.zeros(())
 
-    def nothing(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, Variables]:
-        return loss, tuple((w.value(), b.value()) for w, b in problem.variables)
+    def nothing(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        return loss, tf.nest.map_structure(lambda variable: variable.value(), variables)
 
     return Timed(case, nothing, problem)
+
+
+def build_concrete(gradient: str, mode: str, device: str, batch: int, network: str) -> Timed:
+    """Build a step of a compiled mode that is called through its ``ConcreteFunction``.
+
+    A call of the ``tf.function`` looks at its arguments to find what it was traced for; this one
+    was looked up once.
+    """
+    step = build_step(gradient, mode, device, batch, network)
+    with tf.device(step.device):
+        concrete = step.function.get_concrete_function(step.problem.inputs, step.problem.targets)
+    # As in eager mode, the function is called as it is.
+    return Timed(replace(step.case, mode="eager"), concrete, step.problem)
 
 
 def build_control(batch: int, network: str) -> Any:
@@ -95,23 +120,27 @@ def build_sgd(
     build_step(gradient, mode, device, batch, network)
     case = make_case(network, gradient, mode, device, batch)
     problem = make_problem(network, batch, device)
-    timed = Timed(case, sgd_steps(case.gradient, case.mode, problem, steps_per_call), problem)
-    timed.steps_per_call = steps_per_call
+    variables = own_variables(gradient, problem)
+    function = sgd_steps(case, variables, steps_per_call)
+    timed = Timed(case, function, problem, steps_per_call=steps_per_call)
     timed()
-    oracle.verify_training(case, problem, steps_per_call, LEARNING_RATE)
+    trained = unpacked(gradient, GRADIENTS[gradient].layout.trainable(variables), problem)
+    oracle.verify_training(
+        case, replace(problem, variables=trained), steps_per_call, LEARNING_RATE
+    )
     return timed
 
 
-def sgd_steps(gradient: str, mode: str, problem: Problem, steps: int) -> Any:
-    """Return a function of (inputs, targets) that updates the problem's variables in place."""
-    variables, batch = problem.variables, int(problem.inputs.shape[0])
-    step = forward_and_backward(GRADIENTS[gradient], variables, batch)
+def sgd_steps(case: Case, variables: Any, steps: int) -> Any:
+    """Return a function of (inputs, targets) that updates the gradient's variables in place."""
+    how = GRADIENTS[case.gradient]
+    step = forward_and_backward(how, variables, case.batch)
+    trainable = tf.nest.flatten(how.layout.trainable(variables))
 
     def update(inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         loss, gradients = step(inputs, targets)
-        for pair, d_pair in zip(variables, gradients, strict=True):
-            for variable, derivative in zip(pair, d_pair, strict=True):
-                variable.assign_sub(LEARNING_RATE * derivative)
+        for variable, derivative in zip(trainable, tf.nest.flatten(gradients), strict=True):
+            variable.assign_sub(LEARNING_RATE * derivative)
         return loss
 
     def unrolled(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -127,4 +156,4 @@ def sgd_steps(gradient: str, mode: str, problem: Problem, steps: int) -> Any:
         )
         return loss, loss
 
-    return unrolled if mode == "eager" or steps == 1 else compiled_loop
+    return unrolled if case.mode == "eager" or steps == 1 else compiled_loop

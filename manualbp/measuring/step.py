@@ -61,13 +61,19 @@ class Timed:
 class Step(Timed):
     """The whole step of a case: forward pass, mean loss and all gradients.
 
-    Called without arguments it returns the gradients, nested as the variables are.
+    Called without arguments it returns the gradients in the layout of its gradient, which for
+    most is the exercise's; :meth:`gradients` always nests them as the exercise does.
     """
+
+    def gradients(self) -> Variables:
+        """Do one call and return the gradients, nested as the exercise's variables are."""
+        return unpacked(self.case.gradient, self(), self.problem)
 
     def verify(self) -> None:
         """Compare loss and gradients with the oracles, or raise ``VerificationError``."""
         with tf.device(self.device):
             loss, gradients = self.function(self.problem.inputs, self.problem.targets)
+        gradients = unpacked(self.case.gradient, gradients, self.problem)
         oracle.verify(self.case, self.problem, loss, gradients)
 
 
@@ -109,10 +115,24 @@ def make_case(network: str, gradient: str, mode: str, device: str, batch: int) -
     return Case(network, gradient, mode, device, batch)
 
 
-def forward_and_backward(how: Gradient, variables: Variables, batch: int) -> Function:
-    """Return the function that a step executes: (inputs, targets) to (mean loss, gradients)."""
+def own_variables(gradient: str, problem: Problem) -> Any:
+    """Make the variables that a gradient works on from the problem's, on the same device."""
+    with tf.device(problem.inputs.device):
+        return GRADIENTS[gradient].layout.pack(problem.variables)
 
-    def loss_and_gradients(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, Variables]:
+
+def unpacked(gradient: str, nested: Any, problem: Problem) -> Variables:
+    """Nest as the exercise does what is nested as ``gradient`` returns it."""
+    return GRADIENTS[gradient].layout.unpack(nested, problem.variables)
+
+
+def forward_and_backward(how: Gradient, variables: Any, batch: int) -> Function:
+    """Return the function that a step executes: (inputs, targets) to (mean loss, gradients).
+
+    ``variables`` are in the layout of the gradient (:func:`own_variables`).
+    """
+
+    def loss_and_gradients(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, Any]:
         loss, stored = how.forward(variables, inputs, targets)
         return loss, how.backward(variables, stored, targets, batch)
 
@@ -147,7 +167,8 @@ def build_step(
     Returns
     -------
     Step
-        Called without arguments it returns the gradients, nested as the variables are.
+        Called without arguments it returns the gradients in the layout of ``gradient``;
+        ``step.gradients()`` nests them as the exercise does.
 
     Raises
     ------
@@ -159,7 +180,8 @@ def build_step(
     """
     case = make_case(network, gradient, mode, device, batch)
     problem = make_problem(network, batch, device, dtype)
-    step = Step(case, forward_and_backward(GRADIENTS[gradient], problem.variables, batch), problem)
+    variables = own_variables(gradient, problem)
+    step = Step(case, forward_and_backward(GRADIENTS[gradient], variables, batch), problem)
     if verify:
         step.verify()
     return step

@@ -25,9 +25,8 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from manualbp.measuring import oracle
 from manualbp.measuring.gradients import GRADIENTS
-from manualbp.measuring.network import Variables
 from manualbp.measuring.problem import find_device, make_problem
-from manualbp.measuring.step import in_mode, make_case
+from manualbp.measuring.step import forward_and_backward, in_mode, make_case, own_variables, unpacked
 
 COMPILED = re.compile(r"(Cpu|Gpu)Compiler::RunBackend")
 """The profiler's event of one compilation by XLA: once in each, after optimisation."""
@@ -150,15 +149,14 @@ class BatchSequence:
                 replace(whole, inputs=whole.inputs[:batch], targets=whole.targets[:batch])
                 for batch in batches
             ]
-        how = GRADIENTS[gradient]
+        how, variables = GRADIENTS[gradient], own_variables(gradient, whole)
 
-        def loss_and_gradients(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[Any, Variables]:
-            loss, stored = how.forward(whole.variables, inputs, targets)
-            return loss, how.backward(whole.variables, stored, targets, inputs.shape[0])
+        def loss_and_gradients(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[Any, Any]:
+            return forward_and_backward(how, variables, inputs.shape[0])(inputs, targets)
 
         self.function = in_mode(loss_and_gradients, mode)
 
-    def __call__(self) -> list[tuple[tf.Tensor, Variables]]:
+    def __call__(self) -> list[tuple[tf.Tensor, Any]]:
         """Do one call for each batch, and return each loss and gradients."""
         with tf.device(self.device):
             return [self.function(each.inputs, each.targets) for each in self.problems]
@@ -166,7 +164,8 @@ class BatchSequence:
     def verify(self) -> None:
         """Compare every call's loss and gradients, or raise ``VerificationError``."""
         for case, problem, outputs in zip(self.cases, self.problems, self(), strict=True):
-            oracle.verify(case, problem, *outputs)
+            loss, gradients = outputs
+            oracle.verify(case, problem, loss, unpacked(case.gradient, gradients, problem))
 
     @property
     def traces(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from manualbp.cases import BASELINE, NETWORKS
+from manualbp.cases import NETWORKS, baseline_of, is_baseline
 from manualbp.reading.intervals import Estimate, estimate, product, ratio
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
@@ -70,6 +70,7 @@ QUANTITIES = {
     "first_execution": Quantity("time", "seconds", tuple(CASE)),
     "ratio_to_tape": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_to_numpy": Quantity("ratio", "ratio", tuple(CASE)),
+    "ratio_concrete_to_call": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_tape_to_tape": Quantity("ratio", "ratio", _NO_GRADIENT),
     "ratio_numpy_to_numpy": Quantity("ratio", "ratio", ("network",)),
     "track_error_ulp": Quantity("track", "ulp", tuple(CASE)),
@@ -266,7 +267,9 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def speedups(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return how many times as fast as the tape every other gradient is, a row for each case.
+    """Return how many times as fast as its tape every other gradient is, a row for each case.
+
+    The tape is the baseline, or that of the same loss formula (``cases.OTHER_BASELINES``).
 
     Columns besides those of the run (``machine``, ``environment``, ``commit``) and of the case
     (``network``, ``gradient``, ``mode``, ``device``, ``batch``):
@@ -289,11 +292,11 @@ def speedups(frame: pd.DataFrame) -> pd.DataFrame:
         steps = _by_case(cells, "steady_step")
         for case in dict.fromkeys([*ratios, *steps]):
             network, gradient, *rest = case
-            if gradient == BASELINE:
+            if is_baseline(gradient):
                 continue
             outcome = _interleaved(ratios.get(case))
             if outcome is None or outcome.status == SKIPPED:
-                tape = steps.get((network, BASELINE, *rest))
+                tape = steps.get((network, baseline_of(gradient), *rest))
                 outcome = _separate(steps.get(case), tape) or outcome
             if outcome is not None:
                 rows.append((*run, *case, *_speedup_columns(outcome)))
@@ -455,7 +458,7 @@ def _cells(
             raise ResultsError(
                 f"{origin}({', '.join(map(str, combination))}): {error}; measure it again"
             ) from error
-        if outcome["status"] == OK or _measured_at(case["network"], case["batch"]):
+        if outcome["status"] == OK or _is_measured(case):
             yield {**shared, **case, **outcome}
 
 
@@ -508,8 +511,14 @@ def _literal(text: str) -> Any:
         return text  # a repr that is no literal
 
 
-def _measured_at(network: str | None, batch: int | None) -> bool:
-    return batch is None or network not in NETWORKS or batch in NETWORKS[network].batches
+def _is_measured(case: Mapping[str, Any]) -> bool:
+    """Tell whether the suite measures such a case, or leaves it out by its network's definition."""
+    network = NETWORKS.get(case["network"])
+    if network is None:
+        return True
+    return case["gradient"] not in network.without and (
+        case["batch"] is None or case["batch"] in network.batches
+    )
 
 
 def _outcome(

@@ -144,7 +144,9 @@ def test_variables_are_reproducible():
 
 def test_the_names_are_listed():
     assert list(manualbp.NETWORKS) == ["exercise", "wide"]
-    assert list(manualbp.GRADIENTS) == ["tape", "chain", "fused"]
+    assert list(manualbp.GRADIENTS) == [
+        *("tape", "chain", "fused", "augmented", "packed", "stable", "stable_tape")
+    ]
     assert list(manualbp.MODES) == ["eager", "graph", "xla"]
     assert set(manualbp.__all__) <= set(dir(manualbp))
     with pytest.raises(AttributeError, match="nonsense"):

@@ -62,7 +62,9 @@ def test_calls_after_the_first_trace_nothing(gradient, mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_every_gradient_returns_the_same_nesting(mode):
     steps = [build_step(gradient, mode, "CPU:0", 8) for gradient in GRADIENTS]
-    structures = [tf.nest.map_structure(lambda t: (t.shape, t.dtype), step()) for step in steps]
+    structures = [
+        tf.nest.map_structure(lambda t: (t.shape, t.dtype), step.gradients()) for step in steps
+    ]
     assert structures.count(structures[0]) == len(structures)
 
 
@@ -71,10 +73,11 @@ def test_device_names_as_tensorflow_accepts_them(name):
     build_step("chain", "eager", name, 2)
 
 
+@pytest.mark.parametrize("gradient", ["fused", "augmented", "packed"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("steps_per_call", [1, 5])
-def test_sgd_walks_where_the_reference_walks(mode, steps_per_call):
-    timed = parts.build_sgd("fused", mode, "CPU:1", 8, "exercise", steps_per_call)
+def test_sgd_walks_where_the_reference_walks(mode, steps_per_call, gradient):
+    timed = parts.build_sgd(gradient, mode, "CPU:1", 8, "exercise", steps_per_call)
     assert timed.steps_per_call == steps_per_call
     before = float(timed())
     for _ in range(200 // steps_per_call):
@@ -95,15 +98,25 @@ def test_sgd_in_the_wrong_direction_is_refused(monkeypatch):
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_the_backward_pass_can_be_replayed(gradient):
     timed = parts.build_backward(gradient, "CPU:0", 8, "exercise")
-    for a, b in zip(oracle.flatten(timed()), oracle.flatten(timed()), strict=True):
+    for a, b in zip(tf.nest.flatten(timed()), tf.nest.flatten(timed()), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("gradient", ["tape", "augmented", "packed"])
 @pytest.mark.parametrize("mode", MODES)
-def test_the_empty_step_has_a_steps_outputs(mode):
-    empty = parts.build_empty(mode, "CPU:0", 1, "exercise")
-    step = build_step("tape", mode)
-    assert [g.shape for g in oracle.flatten(empty())] == [g.shape for g in oracle.flatten(step())]
+def test_the_empty_step_has_a_steps_outputs(mode, gradient):
+    empty = parts.build_empty(mode, "CPU:0", 1, "exercise", gradient)
+    step = build_step(gradient, mode)
+    shapes = [[tensor.shape for tensor in tf.nest.flatten(each())] for each in (empty, step)]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+def test_a_concrete_step_returns_what_the_step_does_without_a_look_at_its_arguments(mode):
+    step = build_step("packed", mode, "CPU:1", 8)
+    concrete = parts.build_concrete("packed", mode, "CPU:1", 8, "exercise")
+    np.testing.assert_array_equal(concrete(), step())
+    assert isinstance(concrete.function, tf.types.experimental.ConcreteFunction)
 
 
 def test_the_control_is_the_reference_in_float32():

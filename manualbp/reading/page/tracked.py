@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from manualbp.cases import BASELINE, MODES
+from manualbp.cases import MODES, baseline_of
 from manualbp.reading.frame import FAILED, OK, QUANTITIES, SKIPPED, distinct, records
 from manualbp.reading.page import axes, words
 from manualbp.reading.page.matrix import GLYPHS
@@ -100,8 +100,10 @@ def structure(place: Place) -> Structure | None:
         groups.setdefault((row["quantity"], str(row["mode"]), batch), []).append(row)
     for (quantity, mode, batch), mine in groups.items():
         known = {row["gradient"]: row for row in mine}
-        base = known.get(BASELINE)
-        entries = tuple(_count(known.get(gradient), base) for gradient in gradients)
+        entries = tuple(
+            _count(known.get(gradient), known.get(baseline_of(gradient)))
+            for gradient in gradients
+        )
         title = quantity.removeprefix("track_").replace("_", " ")
         title = title.removeprefix(f"{mode} ")
         lines.append((title, mode, batch, entries))
