@@ -45,11 +45,38 @@ def fused_with_python_operators(variables, inputs, targets):
     return -tf.reduce_mean(tf.math.log(1 - tf.abs(error))), (parameters, layer_inputs, error)
 
 
-def fused_with_products_with_ones(variables, stored, targets, batch_size):
-    parameters, layer_inputs, error = stored
-    error = fused.scaled(error, batch_size)
-    gradients = fused.back(parameters, layer_inputs, error, packed.product_with_ones)
-    return tuple((weights, tf.reshape(bias, (-1,))) for weights, bias in gradients)
+def product_with_ones(input, axis):  # noqa: A002  (as raw.Sum has it)
+    """Sum over the batch by a product."""
+    ones = tf.ones((1, input.shape[0]), input.dtype)
+    return tf.reshape(tf.matmul(ones, input), (-1,))
+
+
+def with_products(function):
+    """Take every sum over the batch by a product with ones."""
+    return with_operations(fused, function, lambda: Operations(Sum=product_with_ones))
+
+
+class Operations:
+    """Raw operations, but for those given."""
+
+    def __init__(self, **instead):
+        self.instead = instead
+
+    def __getattr__(self, name):
+        return self.instead.get(name) or getattr(raw, name)
+
+
+def with_operations(module, function, operations):
+    """Let a module's function use other operations than the raw ones."""
+
+    def otherwise(*arguments):
+        module.raw, usual = operations(), module.raw
+        try:
+            return function(*arguments)
+        finally:
+            module.raw = usual
+
+    return otherwise
 
 
 # ---------------------------------------------------------------- augmented
@@ -91,32 +118,19 @@ def private_calls():
     eager.ensure_initialized()
     call = partial(pywrap_tfe.TFE_Py_FastPathExecute, eager)
 
-    class Calls:
-        ReadVariableOp = staticmethod(lambda resource, dtype: call("ReadVariableOp", None, resource, "dtype", dtype))  # noqa: E501
-        OnesLike = staticmethod(lambda x: call("OnesLike", None, x))
-        Relu = staticmethod(lambda features: call("Relu", None, features))
-        ReluGrad = staticmethod(lambda gradients, features: call("ReluGrad", None, gradients, features))  # noqa: E501
-        ConcatV2 = raw.ConcatV2
+    def matmul(a, b, **transposed):
+        return call("MatMul", None, a, b, *(part for flag in transposed.items() for part in flag))
 
-        @staticmethod
-        def MatMul(a, b, transpose_a=False, transpose_b=False):  # noqa: N802
-            flags = (("transpose_a", True) if transpose_a else ()) + (
-                ("transpose_b", True) if transpose_b else ()
-            )
-            return call("MatMul", None, a, b, *flags)
+    def read(resource, dtype):
+        return call("ReadVariableOp", None, resource, "dtype", dtype)
 
-    return Calls
-
-
-def with_private_calls(function):
-    def privately(*arguments):
-        augmented.raw, usual = private_calls(), augmented.raw
-        try:
-            return function(*arguments)
-        finally:
-            augmented.raw = usual
-
-    return privately
+    return Operations(
+        MatMul=matmul,
+        ReadVariableOp=read,
+        OnesLike=lambda x: call("OnesLike", None, x),
+        Relu=lambda features: call("Relu", None, features),
+        ReluGrad=lambda gradients, features: call("ReluGrad", None, gradients, features),
+    )
 
 
 # ---------------------------------------------------------------- packed
@@ -133,17 +147,6 @@ def with_block(block):
             packed.BLOCK = usual
 
     return forward
-
-
-def packed_with_sums(own, stored, targets, batch_size):
-    parameters, blocks = stored
-    vectors = []
-    for layer_inputs, error in blocks:
-        error = fused.scaled(error, batch_size)
-        gradients = fused.back(parameters, layer_inputs, error, fused.sum_of_rows)
-        flat = [tf.reshape(each, (-1,)) for pair in gradients for each in pair]
-        vectors.append(tf.concat(flat, axis=0))
-    return packed.total(vectors)
 
 
 def packed_in_a_loop(own, inputs, targets, block=1024):
@@ -197,7 +200,7 @@ def back_in_a_loop(own, stored, targets, batch_size):
 FUSED, AUGMENTED, PACKED = (GRADIENTS[name] for name in ("fused", "augmented", "packed"))
 FORMS = {
     "fused_by_operators": replace(FUSED, forward=fused_with_python_operators),
-    "fused_by_products": replace(FUSED, backward=fused_with_products_with_ones),
+    "fused_by_products": replace(FUSED, backward=with_products(fused.backward)),
     "augmented_by_predictions": replace(
         AUGMENTED, forward=partial(augmented_forward, fused.loss_of_predictions)
     ),
@@ -208,13 +211,13 @@ FORMS = {
     ),
     "augmented_private": replace(
         AUGMENTED,
-        forward=with_private_calls(augmented.forward),
-        backward=with_private_calls(augmented.backward),
+        forward=with_operations(augmented, augmented.forward, private_calls),
+        backward=with_operations(augmented, augmented.backward, private_calls),
     ),
     "packed_whole": replace(PACKED, forward=with_block(10**9)),
     "packed_8192": replace(PACKED, forward=with_block(8192)),
     "packed_2048": replace(PACKED, forward=with_block(2048)),
-    "packed_by_sums": replace(PACKED, backward=packed_with_sums),
+    "packed_by_products": replace(PACKED, backward=with_products(packed.backward)),
     "packed_loop": replace(PACKED, forward=packed_in_a_loop, backward=back_in_a_loop),
     "packed_transposed": replace(
         PACKED, forward=packed_transposed, backward=packed_transposed_back
@@ -235,7 +238,7 @@ TRICKS = {
     "one vector, eager": ("packed", "fused", "eager", (*SMALL, *LARGE)),
     "one vector, graph": ("packed", "fused", "graph", (*SMALL, *LARGE)),
     "one vector, xla": ("packed", "fused", "xla", (*SMALL, *LARGE)),
-    "products with ones, packed": ("packed", "packed_by_sums", "xla", (*SMALL, *LARGE)),
+    "products with ones, packed": ("packed_by_products", "packed", "xla", (*SMALL, *LARGE)),
     "blocks of 4096": ("packed", "packed_whole", "xla", (32768,)),
     "blocks of 8192": ("packed_8192", "packed_whole", "xla", (32768,)),
     "blocks of 2048": ("packed_2048", "packed_whole", "xla", LARGE),

@@ -73,7 +73,7 @@ def backward(packed: Any, stored: Any, targets: tf.Tensor, batch_size: int) -> t
     vectors = []
     for layer_inputs, error in blocks_stored:
         upstream = fused.scaled(error, batch_size)
-        gradients = fused.back(parameters, layer_inputs, upstream, product_with_ones)
+        gradients = fused.back(parameters, layer_inputs, upstream)
         flat = [raw.Reshape(tensor=each, shape=FLAT) for pair in gradients for each in pair]
         vectors.append(raw.ConcatV2(values=flat, axis=0))
     return total(vectors)
@@ -91,9 +91,3 @@ def blocks(inputs: tf.Tensor, targets: tf.Tensor) -> list[tuple[tf.Tensor, tf.Te
 def total(tensors: list[tf.Tensor]) -> tf.Tensor:
     """Add up one tensor or more."""
     return tensors[0] if len(tensors) == 1 else raw.AddN(inputs=tensors)
-
-
-def product_with_ones(upstream: tf.Tensor) -> tf.Tensor:
-    """Sum over the batch by a product, (1, fan_out), which XLA does without its pool of threads."""
-    ones = tf.ones((1, upstream.shape[0]), upstream.dtype)
-    return raw.MatMul(a=ones, b=upstream)

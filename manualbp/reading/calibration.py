@@ -52,7 +52,7 @@ ASV_FACTOR, ASV_P = 1.1, 0.002
 
 
 def load_calibration(path: Path) -> pd.DataFrame:
-    """Read the values (columns :data:`VALUES`) of the newest series of each condition.
+    """Read the values (columns :data:`VALUES`), of each condition and cell the newest series.
 
     ``ResultsError`` is raised when there is no such file, or it is no table of such values.
     """
@@ -62,7 +62,7 @@ def load_calibration(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path)[VALUES].astype({"batch": "Int64", "value": "float64"})
     except (ValueError, KeyError) as error:
         raise ResultsError(f"{path}: expected the columns {', '.join(VALUES)} ({error})") from error
-    newest = table.groupby("condition")["series"].transform("max")
+    newest = table.groupby(["condition", *_CELL], dropna=False)["series"].transform("max")
     return table[table["series"] == newest].reset_index(drop=True)
 
 

@@ -115,6 +115,16 @@ def test_the_newest_series_of_each_condition_counts(tmp_path):
     assert set(calibration.load_calibration(file)["series"]) == {"s1"}
 
 
+def test_a_later_series_of_some_cells_leaves_the_others_their_values(tmp_path):
+    file = tmp_path / "calibration.csv"
+    every, later = machine(seed=1), machine(seed=2).assign(series="s2")
+    later = later[later["gradient"] == "fused"]
+    pd.concat([every, later]).to_csv(file, index=False)
+    read = calibration.load_calibration(file)
+    assert dict(read.groupby("gradient")["series"].unique().str[0]) == {"chain": "s1", "fused": "s2"}
+    assert len(read) == len(every)
+
+
 def test_no_calibration_is_one_clear_error(tmp_path):
     with pytest.raises(ResultsError, match="run 'manualbp calibrate'"):
         calibration.load_calibration(tmp_path / "none.csv")
