@@ -11,12 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from manualbp.reading.comparison import Comparison
 
 DESCRIPTION = """
 Compare the interleaved ratios of two stored runs, cell by cell: slower, faster, same,
 inconclusive or not measured.  BASE and HEAD are commits with stored results, result files,
 or results folders (the newest run in each): two TensorFlow versions or two machines as well.
+Where commits between the two have results, it says at which of them a cell changed its level.
 TensorFlow is not needed.
 """
 
@@ -120,10 +123,24 @@ def run(arguments: argparse.Namespace) -> int:
             structure=structure(base, head),
             counts=counted(head),
         )
+        if not (Path(arguments.base).exists() or Path(arguments.head).exists()):
+            changes = history_between(base, head, arguments.results)
+            comparison = replace(comparison, changes=changes)
     except ResultsError as error:
         print(f"manualbp: {error}", file=sys.stderr)
         return 1
     return answer(comparison, arguments)
+
+
+def history_between(base: "pd.DataFrame", head: "pd.DataFrame", results: Path) -> "pd.DataFrame":
+    """Return where ratios to the tape changed their level between two commits of a machine."""
+    from manualbp.reading.frame import load_results
+    from manualbp.reading.history import changes_between
+
+    frame = load_results(results)
+    machine = head["machine"].iloc[0]
+    mine = (frame["machine"] == machine) & (frame["quantity"] == "ratio_to_tape")
+    return changes_between(frame[mine], base["commit"].iloc[0], head["commit"].iloc[0])
 
 
 def resolve(revision: str) -> str | None:
@@ -192,6 +209,12 @@ def print_text(comparison: "Comparison", *, everything: bool) -> None:
         for row in words.structure_rows(comparison.structure):
             table.add_row(*row)
         console.print()
+        wide(console).print(table)
+    if len(comparison.changes):
+        table = Table(*words.CHANGE_HEADS, box=None, pad_edge=False)
+        for row in words.change_rows(comparison.changes):
+            table.add_row(*row)
+        console.print("\nwhere levels changed between them:")
         wide(console).print(table)
 
 

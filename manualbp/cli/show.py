@@ -1,6 +1,7 @@
 """``manualbp show``: the matrix of speedups in the terminal, or a summary as Markdown."""
 
 import argparse
+import math
 import sys
 from typing import TYPE_CHECKING
 
@@ -115,6 +116,8 @@ def show(console: Console, frame: "pd.DataFrame", found: "list[Panel]") -> None:
         console.print()
         console.print(Text(title, "" if plain else "bold"), soft_wrap=True)
         console.print(table)
+        if said := best(panel):
+            console.print(said, soft_wrap=True)
     console.print()
     for kind, line in legend(found):
         console.print(Text(line, style_of(kind, plain=plain)), soft_wrap=True)
@@ -154,6 +157,21 @@ def draw(panel: "Panel", *, plain: bool) -> Table:
         texts = [Text(words(cell), style_of(cell.kind, plain=plain)) for cell in cells]
         table.add_row(Text(gradient), *texts)
     return table
+
+
+def best(panel: "Panel") -> str | None:
+    """Say what the fastest gradient of each batch comes to, where there is a choice."""
+    found = panel.best
+    if len(panel.lines) < 2 or len(found) < len(panel.batches):
+        return None
+    mean = math.exp(math.fsum(math.log(speedup) for _, speedup in found) / len(found))
+    (gradient, least), batch = min(
+        zip(found, panel.batches, strict=True), key=lambda each: each[0][1]
+    )
+    return (
+        f"the fastest of each batch: {mean:.2f} in the geometric mean, or {1 / mean:.2f} of the "
+        f"tape's time; least {least:.2f} at batch {batch} ({gradient})"
+    )
 
 
 def style_of(kind: str, *, plain: bool) -> str:

@@ -3,12 +3,15 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from manualbp.reading.figures import short_commit
 from manualbp.reading.frame import CASE, records
+from manualbp.reading.history import CHANGE_COLUMNS, name_case
+from manualbp.reading.history_words import size_of_change
 from manualbp.reading.verdicts import (
     CONTROLS,
     FASTER,
@@ -42,6 +45,8 @@ class Comparison:
     structure: pd.DataFrame
     counts: int
     """How many exact counts were compared."""
+    changes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHANGE_COLUMNS))
+    """Where the cells changed their level at commits between the two (``changes_between``)."""
 
 
 def describe(frame: pd.DataFrame) -> str:
@@ -139,6 +144,17 @@ def structure_rows(structure: pd.DataFrame) -> list[tuple[str, ...]]:
 STRUCTURE_HEADS = ("count", "unit", "base", "head", "outcome")
 
 
+CHANGE_HEADS = ("commit", "cell", "change of level")
+
+
+def change_rows(changes: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return a row of words for each change of level between the two commits."""
+    return [
+        (short_commit(row["commit"]), name_case(row), size_of_change(row))
+        for row in records(changes)
+    ]
+
+
 def ordered(cells: pd.DataFrame) -> pd.DataFrame:
     """Sort the cells by verdict, the most pressing first, and by the size of the change."""
     places = cells["verdict"].map(VERDICTS.index)
@@ -160,6 +176,9 @@ def markdown(comparison: Comparison) -> str:
     if len(structure):
         parts.append("### Structure")
         parts.append(_table(structure_rows(structure), STRUCTURE_HEADS))
+    if len(comparison.changes):
+        parts.append("### Where levels changed between them")
+        parts.append(_table(change_rows(comparison.changes), CHANGE_HEADS))
     if quiet.any():
         parts.append(f"<details><summary>{int(quiet.sum())} cells are the same</summary>")
         parts.append(_table(text_rows(cells[quiet]), HEADS))
@@ -177,6 +196,10 @@ def as_json(comparison: Comparison) -> str:
         "head": comparison.head,
         "cells": _plain_rows(comparison.cells),
         "structure": _plain_rows(comparison.structure),
+        "changes": [
+            dict(zip(("commit", "cell", "change"), row, strict=True))
+            for row in change_rows(comparison.changes)
+        ],
     }
     return json.dumps(content, indent=1, allow_nan=False)
 

@@ -88,6 +88,21 @@ def change_points(lines: pd.DataFrame) -> pd.DataFrame:
     return table.astype(types | dict.fromkeys(["exact", *MARKS], "bool"))
 
 
+def changes_between(frame: pd.DataFrame, base: str, head: str) -> pd.DataFrame:
+    """Return the rows of ``change_points`` at commits after ``base`` and up to ``head``.
+
+    ``frame`` is the table of ``load_results`` of one machine, ``base`` and ``head`` are full
+    hashes; there are no rows when one of them is not among its commits.
+    """
+    lines = history(frame)
+    places = dict(zip(lines["commit"], lines["place"], strict=True))
+    found = change_points(lines)
+    if base not in places or head not in places:
+        return found.iloc[:0]
+    at = found["commit"].map(places)
+    return found[(at > places[base]) & (at <= places[head])]
+
+
 def name_case(row: "Mapping[str, Any] | pd.Series[Any]") -> str:
     """Return a line's case in words: what is given of network, gradient, mode, device, batch."""
     words = [str(row[name]) for name in CASE[:-1] if pd.notna(row[name])]

@@ -100,12 +100,13 @@ def _row(change: dict[str, Any]) -> tuple[str, ...]:
         name_case(change),
         _value(change["before"], change["unit"]),
         _value(change["after"], change["unit"]),
-        _size(change),
+        size_of_change(change),
         ", ".join(f"other {_NAMES[mark]}" for mark in MARKS if change[mark]),
     )
 
 
-def _size(change: dict[str, Any]) -> str:
+def size_of_change(change: dict[str, Any]) -> str:
+    """Say how large a change of level is, with its interval."""
     if change["exact"]:
         return f"{change['after'] - change['before']:+g}"
     worse, better = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from manualbp.cases import MODES
+from manualbp.cases import BASELINE, MODES, baseline_of
 from manualbp.reading.frame import (
     FAILED,
     OK,
@@ -50,6 +50,24 @@ class Panel:
     device: str
     batches: tuple[int, ...]
     lines: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+    @property
+    def best(self) -> tuple[tuple[str, float], ...]:
+        """The fastest gradient and its speedup over the tape at each batch that has one.
+
+        Gradients that are compared with a tape of their own are left out.
+        """
+        found = []
+        for place in range(len(self.batches)):
+            known = [
+                (speedup, gradient)
+                for gradient, cells in self.lines
+                if baseline_of(gradient) == BASELINE and (speedup := cells[place].speedup)
+            ]
+            if known:
+                speedup, gradient = max(known)
+                found.append((gradient, speedup))
+        return tuple(found)
 
 
 def panels(

@@ -1,9 +1,13 @@
 """What a comparison says, and the status that CI acts on."""
 
 import json
+import math
 
+import numpy as np
 import pytest
-from runs import BASE, HEAD, load_runs, margins, only, write_runs
+from asvfiles import DATE, write_benchmarks, write_machine
+from lines import hash_of
+from runs import BASE, HEAD, SUITE, load_runs, margins, only, write_runs
 
 from manualbp.cli import main
 from manualbp.reading import comparison as words
@@ -151,3 +155,36 @@ def test_a_table_of_margins_is_checked(tmp_path):
     file.write_text(",".join(COLUMNS) + "\nratio_to_tape,exercise,chain,xla,CPU:0,64,-1,0,0,5\n")
     with pytest.raises(ValueError, match="positive"):
         load_margins(file)
+
+
+def test_a_commit_between_is_named_where_a_level_changed(tmp_path, capsys):
+    """Ten commits; from the sixth on one cell is 10 % slower: the comparison names that commit."""
+    generator = np.random.default_rng(0)
+    write_benchmarks(tmp_path, SUITE)
+
+    def write(number):
+        def model(quantity, case):
+            if quantity != "ratio_to_tape" or case["network"] != "exercise":
+                return math.nan
+            slower = number >= 6 and only(1.1, **ONE)(quantity, case) == 1.1
+            noise = np.exp(0.003 * generator.normal(size=5))
+            return list(0.8 * (1.1 if slower else 1.0) * noise)
+
+        started = DATE + number * 86_400_000
+        write_machine(tmp_path, commit=hash_of(number), model=model, suite=SUITE, started=started)
+
+    for number in range(10):
+        write(number)
+    chosen = (hash_of(2), hash_of(9), "--results", str(tmp_path), "--margin", "3")
+    assert main(["compare", *chosen]) == 3
+    out = capsys.readouterr().out
+    said = out.split("where levels changed between them:")[1]
+    assert hash_of(6)[:8] in said
+    assert "slower" in said
+    assert said.strip().count("\n") == 1  # a head and one line
+    assert main(["compare", *chosen, "--format", "json"]) == 3
+    (change,) = json.loads(capsys.readouterr().out)["changes"]
+    assert change["commit"] == hash_of(6)[:8]
+    # Nothing changed between two commits of one level.
+    assert main(["compare", hash_of(6), hash_of(9), "--results", str(tmp_path)]) == 5
+    assert "where levels changed" not in capsys.readouterr().out
