@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from manualbp.cases import BATCHES, DEVICES, MODES, NETWORKS, is_baseline
+from manualbp.cases import BATCHES, DEVICES, MODES, NETWORKS, is_baseline, is_measured
 from manualbp.measuring.gradients import GRADIENTS
 
 VALUES = {
@@ -41,21 +41,16 @@ def over(*names, **values):
         cls.skip_params = [
             combination
             for combination in product(*cls.params)
-            if not is_measured(dict(zip(names, combination, strict=True)))
+            if not in_suite(dict(zip(names, combination, strict=True)))
         ]
         return cls
 
     return parametrize
 
 
-def is_measured(parameters):
-    """Tell whether the suite measures a network at a batch, with a gradient."""
-    if "network" not in parameters:
-        return True
-    network = NETWORKS[parameters["network"]]
-    if parameters.get("gradient") in network.without:
-        return False
-    return "batch" not in parameters or parameters["batch"] in network.batches
+def in_suite(parameters):
+    """Tell whether the suite measures a case."""
+    return is_measured(*(parameters.get(name) for name in ("network", "gradient", "batch")))
 
 
 MANUAL = [name for name in GRADIENTS if not is_baseline(name)]

@@ -62,6 +62,17 @@ class Case:
         return f"{self.network}/{self.gradient}/{self.mode}/{self.device}/{self.batch}"
 
 
+def is_measured(network: str | None, gradient: str | None = None, batch: int | None = None) -> bool:
+    """Tell whether the suite measures a network with a gradient, at a batch; None leaves one out.
+
+    Of a network that is not one of ours everything is.
+    """
+    known = NETWORKS.get(network or "")
+    if known is None:
+        return True
+    return gradient not in known.without and (batch is None or batch in known.batches)
+
+
 def baseline_of(gradient: str) -> str:
     """Return the gradient with which ``gradient`` is compared; a baseline is its own."""
     return gradient if is_baseline(gradient) else OTHER_BASELINES.get(gradient, BASELINE)

@@ -7,6 +7,7 @@ internals, which are not a public interface, is in this file; hence asv's versio
 pyproject.toml.
 """
 
+import ast
 import datetime as dt
 import itertools
 import logging
@@ -34,7 +35,7 @@ from asv.machine import Machine, MachineCollection
 from asv.repo import get_repo
 from asv.results import Results
 
-from manualbp.cases import NETWORKS
+from manualbp.cases import is_measured
 from manualbp.cli.tree import CONFIG, SuiteError, Tree, check_installation, describe_tree
 
 DIRTY_RESULTS = Path(".asv/results-of-dirty-trees")
@@ -170,7 +171,7 @@ class Suite:
                     continue
                 if devices and parameters.get("device", repr(devices[0])) not in map(repr, devices):
                     continue
-                if not is_measured(parameters) or (quick and not in_quick_look(name, parameters)):
+                if not is_in_suite(parameters) or (quick and not in_quick_look(name, parameters)):
                     continue
                 rounds = 1 if quick else int(benchmark.get("rounds", 1))
                 cells.append(Cell(name, index, values, rounds))
@@ -273,12 +274,11 @@ def last_line(output: str) -> str:
     return lines[-1] if lines else "no output"
 
 
-def is_measured(parameters: dict[str, str]) -> bool:
-    """Tell whether the suite measures the network of these parameters at their batch."""
-    network = parameters.get("network", "").strip("'")
-    return network not in NETWORKS or (
-        "batch" not in parameters or int(parameters["batch"]) in NETWORKS[network].batches
-    )
+def is_in_suite(parameters: dict[str, str]) -> bool:
+    """Tell whether the suite measures the case of these parameters, which are reprs."""
+    names = ("network", "gradient", "batch")
+    values = {name: ast.literal_eval(parameters[name]) for name in names if name in parameters}
+    return is_measured(values.get("network"), values.get("gradient"), values.get("batch"))
 
 
 def in_quick_look(benchmark: str, parameters: dict[str, str]) -> bool:

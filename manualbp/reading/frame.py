@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from manualbp.cases import NETWORKS, baseline_of, is_baseline
+from manualbp.cases import baseline_of, is_baseline, is_measured
 from manualbp.reading.intervals import Estimate, estimate, product, ratio
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
@@ -458,7 +458,8 @@ def _cells(
             raise ResultsError(
                 f"{origin}({', '.join(map(str, combination))}): {error}; measure it again"
             ) from error
-        if outcome["status"] == OK or _is_measured(case):
+        named = is_measured(case["network"], case["gradient"], case["batch"])
+        if outcome["status"] == OK or named:
             yield {**shared, **case, **outcome}
 
 
@@ -509,16 +510,6 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text  # a repr that is no literal
-
-
-def _is_measured(case: Mapping[str, Any]) -> bool:
-    """Tell whether the suite measures such a case, or leaves it out by its network's definition."""
-    network = NETWORKS.get(case["network"])
-    if network is None:
-        return True
-    return case["gradient"] not in network.without and (
-        case["batch"] is None or case["batch"] in network.batches
-    )
 
 
 def _outcome(
