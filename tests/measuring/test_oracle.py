@@ -2,12 +2,13 @@
 
 import inspect
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from manualbp.cases import MODES, NETWORKS
+from manualbp.cases import MODES, NETWORKS, is_measured
 from manualbp.measuring import derivatives, oracle, reference
 from manualbp.measuring.gradients import GRADIENTS
 from manualbp.measuring.oracle import VerificationError
@@ -46,7 +47,7 @@ def test_every_gradient_is_right_in_every_mode(gradient, mode, batch):
     assert all(np.isfinite(g).all() for g in oracle.flatten(step.gradients()))
 
 
-@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("gradient", [name for name in GRADIENTS if is_measured("wide", name)])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_gradient_is_right_on_the_wide_network(gradient, mode, dtype):
@@ -73,8 +74,10 @@ def test_an_operation_of_fused_wrong_by_a_thousandth_is_refused(operation, mode,
         build_step("fused", mode, "CPU:0", 64)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("gradient", GRADIENTS)
+# The comparison knows no modes: in all of them for one gradient.
+@pytest.mark.parametrize(
+    ("gradient", "mode"), [*((name, "eager") for name in GRADIENTS), *product(["fused"], MODES[1:])]
+)
 @pytest.mark.parametrize("tensor", range(6))
 def test_a_tensor_wrong_by_a_thousandth_is_refused_by_name(tensor, gradient, mode, monkeypatch):
     right = GRADIENTS[gradient]
