@@ -2,12 +2,25 @@
 
 from itertools import product
 
-from manualbp.cases import BATCHES, DEVICES, MODES, NETWORKS, is_baseline, is_measured
+from manualbp.cases import (
+    BATCHES,
+    DEVICES,
+    MODES,
+    NETWORKS,
+    OTHER_BASELINES,
+    is_baseline,
+    is_measured,
+)
 from manualbp.measuring.gradients import GRADIENTS
+
+EVERY = list(GRADIENTS)
+
+OF_ANOTHER_LOSS = {*OTHER_BASELINES, *OTHER_BASELINES.values()}
+"""Measured as steps, ratios and in accuracy; of their parts nothing else is to be learnt."""
 
 VALUES = {
     "network": list(NETWORKS),
-    "gradient": list(GRADIENTS),
+    "gradient": [name for name in EVERY if name not in OF_ANOTHER_LOSS],
     "mode": list(MODES),
     "device": list(DEVICES),
     "batch": list(BATCHES),
@@ -53,7 +66,7 @@ def in_suite(parameters):
     return is_measured(*(parameters.get(name) for name in ("network", "gradient", "batch")))
 
 
-MANUAL = [name for name in GRADIENTS if not is_baseline(name)]
+MANUAL = [name for name in EVERY if not is_baseline(name)]
 
 
 def pretty(name):

@@ -3,10 +3,10 @@
 from manualbp.measuring import parts
 from manualbp.measuring.step import build_step
 
-from .common import Suite, over, pretty
+from .common import EVERY, Suite, over, pretty
 
 
-@over("network", "gradient", "mode", "device", "batch")
+@over("network", "gradient", "mode", "device", "batch", gradient=EVERY)
 class Step(Suite):
     """Forward pass, mean loss and all gradients."""
 

@@ -4,10 +4,10 @@ from manualbp.measuring import memory, oracle
 from manualbp.measuring.asv_types import absent_devices_skip
 from manualbp.measuring.step import build_step
 
-from .common import Suite, over, pretty
+from .common import EVERY, Suite, over, pretty
 
 
-@over("network", "gradient", "mode", "device", "batch")
+@over("network", "gradient", "mode", "device", "batch", gradient=EVERY)
 class Accuracy(Suite):
     """The largest error of a gradient entry, in units in the last place of its tensor's largest."""
 
