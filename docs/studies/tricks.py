@@ -161,8 +161,10 @@ def packed_in_a_loop(own, inputs, targets, block=1024):
         logits, layer_inputs = fused.layers(parameters, rows)
         mean, error = fused.loss_of_predictions(logits, wanted)
         stored = parameters, [(layer_inputs, error)]
-        return number + 1, loss + mean * (block / batch), gradient + packed.backward(
-            own, stored, wanted, batch
+        return (
+            number + 1,
+            loss + mean * (block / batch),
+            gradient + packed.backward(own, stored, wanted, batch),
         )
 
     start = (0, tf.zeros((), inputs.dtype), tf.zeros_like(vector))

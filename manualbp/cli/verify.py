@@ -99,7 +99,9 @@ def check(case: Case) -> tuple[list[str], list[str]]:
     found = {
         "the eager tape": oracle.tape_errors(step.problem, gradients),
         "the float64 reference": oracle.reference_errors(step.problem, gradients),
-        "the central difference": oracle.difference_errors(exact.problem, exact.gradients(), entries=8),
+        "the central difference": oracle.difference_errors(
+            exact.problem, exact.gradients(), entries=8
+        ),
     }
     mismatches = []
     try:

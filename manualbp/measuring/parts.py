@@ -125,9 +125,7 @@ def build_sgd(
     timed = Timed(case, function, problem, steps_per_call=steps_per_call)
     timed()
     trained = unpacked(gradient, GRADIENTS[gradient].layout.trainable(variables), problem)
-    oracle.verify_training(
-        case, replace(problem, variables=trained), steps_per_call, LEARNING_RATE
-    )
+    oracle.verify_training(case, replace(problem, variables=trained), steps_per_call, LEARNING_RATE)
     return timed
 
 

@@ -26,7 +26,13 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 from manualbp.measuring import oracle
 from manualbp.measuring.gradients import GRADIENTS
 from manualbp.measuring.problem import find_device, make_problem
-from manualbp.measuring.step import forward_and_backward, in_mode, make_case, own_variables, unpacked
+from manualbp.measuring.step import (
+    forward_and_backward,
+    in_mode,
+    make_case,
+    own_variables,
+    unpacked,
+)
 
 COMPILED = re.compile(r"(Cpu|Gpu)Compiler::RunBackend")
 """The profiler's event of one compilation by XLA: once in each, after optimisation."""

@@ -121,7 +121,10 @@ def test_a_later_series_of_some_cells_leaves_the_others_their_values(tmp_path):
     later = later[later["gradient"] == "fused"]
     pd.concat([every, later]).to_csv(file, index=False)
     read = calibration.load_calibration(file)
-    assert dict(read.groupby("gradient")["series"].unique().str[0]) == {"chain": "s1", "fused": "s2"}
+    assert dict(read.groupby("gradient")["series"].unique().str[0]) == {
+        "chain": "s1",
+        "fused": "s2",
+    }
     assert len(read) == len(every)
 
 

@@ -101,8 +101,7 @@ def structure(place: Place) -> Structure | None:
     for (quantity, mode, batch), mine in groups.items():
         known = {row["gradient"]: row for row in mine}
         entries = tuple(
-            _count(known.get(gradient), known.get(baseline_of(gradient)))
-            for gradient in gradients
+            _count(known.get(gradient), known.get(baseline_of(gradient))) for gradient in gradients
         )
         title = quantity.removeprefix("track_").replace("_", " ")
         title = title.removeprefix(f"{mode} ")
