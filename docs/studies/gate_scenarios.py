@@ -20,8 +20,8 @@ GRADIENTS = "manualbp/measuring/gradients.py"
 SEED = "    upstream = tf.ones_like(loss) / batch_size\n"
 
 CELLS = (
-    r"ratio_to_tape\('exercise', 'chain', '(eager|graph)', 'CPU:0', (1|8|64)\)|ratio_numpy_to_numpy|"
-    r"track_(eager_operations|graph_nodes|xla_flops)\('exercise', 'chain'"
+    r"ratio_to_tape\('exercise', 'chain', '(eager|graph)', 'CPU:0', (1|8|64)\)|"
+    r"ratio_numpy_to_numpy|track_(eager_operations|graph_nodes|xla_flops)\('exercise', 'chain'"
 )
 
 SCENARIOS = {

@@ -34,7 +34,7 @@ DEVICE = "CPU:0"
 
 
 def fused_with_python_operators(variables, inputs, targets):
-    """The same formulas, by TensorFlow's ordinary operators."""
+    """Do the same by TensorFlow's ordinary operators."""
     parameters = [(weights.read_value(), bias.read_value()) for weights, bias in variables]
     outputs, layer_inputs = inputs, []
     for number, (weights, bias) in enumerate(parameters):
@@ -103,11 +103,13 @@ def softmax_of_two(logits, targets):
 
 
 def two_logits(variables):
+    """Pack with a column of zeros beside the logits'."""
     *first, last = augmented.pack(variables)
     return (*first, tf.Variable(tf.concat([tf.zeros_like(last), last], axis=1)))
 
 
 def one_logit(matrices, variables):
+    """Unpack without it."""
     *first, last = matrices
     return augmented.unpack((*first, last[:, 1:]), variables)
 
@@ -183,6 +185,7 @@ def packed_transposed(own, inputs, targets):
 
 
 def packed_transposed_back(own, stored, targets, batch_size):
+    """Go back through transposed layers."""
     inputs, first, second, w2, w3, error = stored
     error = error / batch_size
     d2 = raw.ReluGrad(gradients=w3 * error, features=second)
@@ -196,6 +199,7 @@ def packed_transposed_back(own, stored, targets, batch_size):
 
 
 def back_in_a_loop(own, stored, targets, batch_size):
+    """Return what the loop has computed."""
     return stored
 
 
@@ -264,6 +268,7 @@ def one_process(trick, batch):
 
 
 def main():
+    """Measure the tricks asked for, one process after the other."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tricks", nargs="*", help="part of a name (default: all)")
     parser.add_argument("--processes", type=int, default=5)

@@ -4,7 +4,7 @@ With (x, 1) for x, x W + b is one product, and the gradient of that matrix, (x, 
 gradients of weights and bias: no bias is read, added or summed over the batch.  A column
 (0, ..., 0, 1) in the matrix hands the one on to the next layer, since ReLU leaves it alone.  (The
 "bias trick"; homogeneous coordinates.)  That column is no parameter: its gradient is not one of
-the exercise's, and :func:`unpack` leaves it out.
+the exercise's, :func:`unpack` leaves it out, and training has to (:func:`of_parameters`).
 """
 
 from collections.abc import Sequence
@@ -36,6 +36,12 @@ def unpack(matrices: Matrices, variables: Variables) -> Variables:
         (matrix[:-1, : weights.shape[1]], tf.reshape(matrix[-1, : weights.shape[1]], bias.shape))
         for matrix, (weights, bias) in zip(matrices, variables, strict=True)
     )
+
+
+def of_parameters(gradients: Matrices) -> Matrices:
+    """Set to 0 the gradients of the columns that are no parameters."""
+    *first, last = gradients
+    return (*(tf.pad(each[:, :-1], ((0, 0), (0, 1))) for each in first), last)
 
 
 def forward(

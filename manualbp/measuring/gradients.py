@@ -29,11 +29,13 @@ class Layout:
     ``pack(variables)`` makes its own from the exercise's; ``trainable(own)`` are the
     ``tf.Variable`` among them, nested as the gradients are; ``unpack(nested, variables)`` reads
     what is nested so as the exercise nests it, for shapes as those of ``variables``.
+    ``of_parameters(gradients)`` are the gradients to train with, where some are of no parameter.
     """
 
     pack: Callable[[Variables], Any] = _as_it_is
     unpack: Callable[[Any, Variables], Variables] = _as_it_is
     trainable: Callable[[Any], Any] = _as_it_is
+    of_parameters: Callable[[Any], Any] = _as_it_is
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ GRADIENTS = {
         augmented.forward,
         augmented.backward,
         "a bias is a row of its weights: no additions, no sums; the fastest eager and in a graph",
-        layout=Layout(augmented.pack, augmented.unpack),
+        layout=Layout(augmented.pack, augmented.unpack, of_parameters=augmented.of_parameters),
     ),
     "packed": Gradient(
         packed.forward,

@@ -137,6 +137,7 @@ def sgd_steps(case: Case, variables: Any, steps: int) -> Any:
 
     def update(inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         loss, gradients = step(inputs, targets)
+        gradients = how.layout.of_parameters(gradients)
         for variable, derivative in zip(trainable, tf.nest.flatten(gradients), strict=True):
             variable.assign_sub(LEARNING_RATE * derivative)
         return loss

@@ -100,7 +100,8 @@ def changes_between(frame: pd.DataFrame, base: str, head: str) -> pd.DataFrame:
     if base not in places or head not in places:
         return found.iloc[:0]
     at = found["commit"].map(places)
-    return found[(at > places[base]) & (at <= places[head])]
+    between: pd.DataFrame = found[(at > places[base]) & (at <= places[head])]
+    return between
 
 
 def name_case(row: "Mapping[str, Any] | pd.Series[Any]") -> str:

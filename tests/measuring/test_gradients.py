@@ -1,4 +1,4 @@
-"""The fast gradients: their layouts, their blocks, and logits at which the exercise's loss fails."""
+"""The fast gradients: their layouts, their blocks, logits where the exercise's loss fails."""
 
 from itertools import pairwise, product
 
