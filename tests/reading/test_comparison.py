@@ -164,7 +164,7 @@ def test_a_commit_between_is_named_where_a_level_changed(tmp_path, capsys):
 
     def write(number):
         def model(quantity, case):
-            if quantity != "ratio_to_tape" or case["network"] != "exercise":
+            if quantity != "ratio_to_tape" or case["device"] != "CPU:0":
                 return math.nan
             slower = number >= 6 and only(1.1, **ONE)(quantity, case) == 1.1
             noise = np.exp(0.003 * generator.normal(size=5))

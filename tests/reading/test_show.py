@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from asvfiles import SKIP, SUITE, model, write_machine, write_results
 from rich.console import Console
@@ -39,7 +40,8 @@ def results(tmp_path):
 def rows(out, title):
     """The lines of the panel with a title, each split into its cells."""
     panel = out.split(f"{title}\n", 1)[1].split("\n\n", 1)[0]
-    return [re.split(r" {2,}", line.strip()) for line in panel.splitlines()]
+    lines = [line for line in panel.splitlines() if not line.startswith("the fastest of each")]
+    return [re.split(r" {2,}", line.strip()) for line in lines]
 
 
 def test_each_kind_of_cell_has_its_own_text(results, capsys):
@@ -75,6 +77,19 @@ def test_the_numbers_are_the_tables(complete, capsys):
                     seen += 1
     assert seen == len(cells)
     assert "GPU:0," not in out  # only in the count of skipped cells
+
+
+def test_the_fastest_of_each_batch_is_summed_up(complete, capsys):
+    assert main(["show", str(complete), "--network", "exercise", "--mode", "eager"]) == 0
+    said = next(
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("the fastest of")
+    )
+    cells = speedups(load_results(complete))
+    here = cells[(cells["network"] == "exercise") & (cells["device"] == "CPU:0")]
+    best = here[here["mode"] == "eager"].groupby("batch")["speedup"].max()
+    mean = math.exp(np.log(best).mean())
+    assert f"{mean:.2f} in the geometric mean, or {1 / mean:.2f} of the tape's time" in said
+    assert f"least {best.min():.2f} at batch {best.idxmin()} (fused)" in said
 
 
 def test_names_choose_panels(complete, capsys):

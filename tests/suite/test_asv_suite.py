@@ -81,7 +81,7 @@ def test_asv_shows_a_wrong_gradient_as_a_failed_cell(checkout):
         )
 
     asv("machine", "--yes", "--machine", "test")
-    cells = r"(steady_step|ratio_to_tape|track_error).*exercise.*(tape|chain).*'CPU:0', 64\)"
+    cells = r"(steady_step|ratio_to_tape|track_error).*exercise.*'(tape|chain)'.*'CPU:0', 64\)"
     done = asv(
         *("run", "--environment", f"existing:{sys.executable}", "--machine", "test"),
         *("--set-commit-hash", "HEAD", "--quick", "--attribute", "sample_time=0.02"),
