@@ -23,12 +23,13 @@ def calibrate(*arguments):
 
 
 def test_every_value_is_stored_and_margins_follow(project):
-    done = calibrate("--condition", "idle", "--bench", CELL, "--minutes", "0.4")
+    options = ("--bench", CELL, "--slowdowns", "10", "--arms", "2", "--minutes", "0.5")
+    done = calibrate("--condition", "idle", *options)
     assert done.returncode == 0, done.stderr
     values = pd.read_csv("results/desk/calibration.csv")
     assert list(values.columns) == VALUES
     assert set(values["gradient"]) == {"chain"}
-    assert {"equal-1", "equal-2", "equal-3", "slower-10", "alone-10"} <= set(values["arm"])
+    assert set(values["arm"]) == {"equal-1", "equal-2", "slower-10", "alone-10"}
     assert values["value"].between(0.1, 10).all()
     # Ten percent of extra work is seen even on a loaded machine, if only as more than none.
     assert values.loc[values["arm"] == "alone-10", "value"].median() > 1.02
@@ -43,7 +44,7 @@ def test_every_value_is_stored_and_margins_follow(project):
 
 
 def test_a_busy_neighbour_is_gone_afterwards(project):
-    done = calibrate("--condition", "busy", "--bench", CELL, "--minutes", "0.5")
+    done = calibrate("--condition", "busy", "--bench", CELL, "--arms", "2", "--minutes", "0.2")
     assert done.returncode == 0, done.stderr
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert "manualbp.cli.neighbour" not in listed.stdout
