@@ -48,7 +48,7 @@ def arm(
         empty * US,
         profile,
         counts or COUNTS[mode],
-        Bound(1000, 2000, least * US, limit, in_cache),
+        Bound(1000, 2000, 500, least * US, limit, in_cache),
     )
 
 

@@ -36,7 +36,7 @@ how to read it:
 One process is one value: between processes a ratio differs by 1 to 2 %, a time by far more.
 
 exit status: 0 explained; 1 cannot (a wrong gradient, a device that is no CPU, a profile without
-kernels); 2 no such case
+kernels); 2 no such case, or no such device here
 """
 
 

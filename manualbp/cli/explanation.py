@@ -202,18 +202,19 @@ def roofline(found: Explanation, arms: tuple[Arm, ...]) -> Section:
     """Show the least time that the machine allows, and how near to it the steps come."""
     rows = (
         row("FLOPs", arms, lambda arm: f"{arm.bound.flops:,}"),
-        row("bytes", arms, lambda arm: f"{arm.bound.bytes:,}"),
+        row("bytes accessed", arms, lambda arm: f"{arm.bound.bytes:,}"),
+        row("bytes of all buffers", arms, lambda arm: f"{arm.bound.buffers:,}"),
         row("least time (us)", arms, lambda arm: us(arm.bound.seconds)),
         row("limit that binds", arms, lambda arm: arm.bound.limit),
         row("least time / step", arms, lambda arm: percent(arm.bound.seconds / arm.step_s)),
-        row("bytes fit the last cache", arms, lambda arm: "yes" if arm.bound.in_cache else "no"),
+        row("buffers fit the last cache", arms, lambda arm: "yes" if arm.bound.in_cache else "no"),
     )
     machine = found.machine
     note = (
-        "FLOPs and bytes are those of XLA's program of the gradient, whatever the mode. This "
+        "All counts are of XLA's program of the gradient, whatever the mode. This "
         f"machine: {machine.flops_per_s / 1e9:.0f} GFLOP/s (a large float32 product on all cores), "
         f"{machine.bytes_per_s / 1e9:.1f} GB/s (a copy of arrays far beyond the last cache of "
-        f"{machine.cache_bytes / 2**20:.0f} MiB). Bytes that fit this cache need not come from "
+        f"{machine.cache_bytes / 2**20:.0f} MiB). Buffers that fit this cache need not come from "
         "memory: then a step can be faster than the limit by memory. (Williams, Waterman and "
         "Patterson 2009.)"
     )

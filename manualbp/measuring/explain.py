@@ -164,7 +164,7 @@ def count(step: Step, machine: Machine) -> tuple[dict[str, int], Bound]:
             "bytes": accessed,
             "temporary bytes": hlo.temporary_bytes(program),
         }
-    return counts, bound(flops, accessed, machine)
+    return counts, bound(flops, accessed, hlo.buffer_bytes(program), machine)
 
 
 def seconds_of_reading(device: str, budget: float) -> float:

@@ -11,7 +11,7 @@ The rules, the first that holds:
    of the difference: that part.
 2. It does not, in a compiled mode, and an empty step takes at least half as long: the call.
 3. It does not, and the machine needs at least half of the step's time: its limit that binds.
-   (Memory is none where the bytes fit the last cache.)
+   (Memory is none where the buffers fit the last cache.)
 4. It does not, and one part is at least half of the step: that part.
 5. Other: the largest part is named.
 """

@@ -50,24 +50,26 @@ class Machine:
 class Bound:
     """The least ``seconds`` for so many FLOPs and bytes, and which of the two sets it.
 
-    ``in_cache`` says that the bytes fit the last cache, which is faster than the memory: then they
+    ``buffers`` is how many bytes there are, each counted once, where ``bytes`` counts every access.
+    ``in_cache`` says that they fit the last cache, which is faster than the memory: then the bytes
     may take less time than the bandwidth allows.
     """
 
     flops: int
     bytes: int
+    buffers: int
     seconds: float
     limit: str
     in_cache: bool
 
 
-def bound(flops: int, accessed: int, machine: Machine) -> Bound:
-    """Return the least time that a machine needs for so many FLOPs and bytes accessed."""
+def bound(flops: int, accessed: int, buffers: int, machine: Machine) -> Bound:
+    """Return the least time for so many FLOPs and bytes accessed, in buffers of so many bytes."""
     computing = flops / machine.flops_per_s
     moving = accessed / machine.bytes_per_s
     limit = FLOPS if computing >= moving else MEMORY
-    in_cache = accessed <= machine.cache_bytes
-    return Bound(flops, accessed, max(computing, moving), limit, in_cache)
+    in_cache = buffers <= machine.cache_bytes
+    return Bound(flops, accessed, buffers, max(computing, moving), limit, in_cache)
 
 
 def measure_machine(device: str = "CPU:0") -> Machine:

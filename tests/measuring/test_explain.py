@@ -45,12 +45,14 @@ def test_a_case_and_its_baseline_are_measured_alike(mode):
 def test_counts_are_those_of_the_mode():
     step = build_step("chain", "eager", "CPU:1", 8)
     program = build_step("chain", "xla", "CPU:1", 8)
-    module = structure.optimised_hlo(
+    compiled = structure.optimised_hlo(
         program.function, program.problem.inputs, program.problem.targets
-    ).hlo_module
+    )
+    module = compiled.hlo_module
     counts, limit = explain.count(step, MACHINE)
     assert counts == {"eager operations": structure.eager_operations(step)}
     assert (limit.flops, limit.bytes) == (hlo.flops(module), hlo.bytes_accessed(module))
+    assert limit.buffers == hlo.buffer_bytes(compiled)
     counts, of_program = explain.count(program, MACHINE)
     assert counts["XLA kernels"] == hlo.kernels(module)
     assert of_program == limit  # whatever the mode

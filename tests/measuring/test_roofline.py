@@ -9,22 +9,25 @@ MACHINE = Machine(flops_per_s=100e9, bytes_per_s=10e9, cache_bytes=1_000_000)
 
 
 @pytest.mark.parametrize(
-    ("flops", "accessed", "expected"),
+    ("flops", "accessed", "seconds", "limit"),
     [
         # 2 MFLOP at 100 GFLOP/s are 20 us; 50 kB at 10 GB/s are 5 us.
-        (2_000_000, 50_000, Bound(2_000_000, 50_000, 20e-6, FLOPS, in_cache=True)),
-        # 2 MB at 10 GB/s are 200 us, and more than the cache holds.
-        (2_000_000, 2_000_000, Bound(2_000_000, 2_000_000, 200e-6, MEMORY, in_cache=False)),
+        (2_000_000, 50_000, 20e-6, FLOPS),
+        # 2 MB at 10 GB/s are 200 us.
+        (2_000_000, 2_000_000, 200e-6, MEMORY),
         # The ridge: 10 FLOPs for each byte take as long either way.
-        (10_000_000, 1_000_000, Bound(10_000_000, 1_000_000, 100e-6, FLOPS, in_cache=True)),
-        (0, 0, Bound(0, 0, 0.0, FLOPS, in_cache=True)),
+        (10_000_000, 1_000_000, 100e-6, FLOPS),
+        (0, 0, 0.0, FLOPS),
     ],
 )
-def test_the_slower_of_two_limits_binds(flops, accessed, expected):
-    found = roofline.bound(flops, accessed, MACHINE)
-    assert found.seconds == pytest.approx(expected.seconds)
-    assert (found.limit, found.in_cache) == (expected.limit, expected.in_cache)
-    assert (found.flops, found.bytes) == (expected.flops, expected.bytes)
+def test_the_slower_of_two_limits_binds(flops, accessed, seconds, limit):
+    found = roofline.bound(flops, accessed, 1000, MACHINE)
+    assert found == Bound(flops, accessed, 1000, pytest.approx(seconds), limit, in_cache=True)
+
+
+@pytest.mark.parametrize(("buffers", "in_cache"), [(1_000_000, True), (1_000_001, False)])
+def test_what_is_accessed_many_times_still_fits_the_cache_once(buffers, in_cache):
+    assert roofline.bound(1, 50_000_000, buffers, MACHINE).in_cache == in_cache
 
 
 def test_a_limit_is_the_fastest_call(monkeypatch):
