@@ -10,6 +10,7 @@ from manualbp.cli import (
     calibrate,
     compare,
     doctor,
+    explain,
     export,
     gate,
     publish,
@@ -42,7 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    commands = (run, report, show, export, compare, gate, calibrate, publish, verify, doctor)
+    commands = (
+        *(run, report, show, explain, export, compare, gate),
+        *(calibrate, publish, verify, doctor),
+    )
     for command in commands:
         command.add_parser(subparsers)
     parsed = parser.parse_args(arguments)

@@ -122,6 +122,14 @@ def temporary_bytes(program: Any) -> int:
     )
 
 
+def buffer_bytes(program: Any) -> int:
+    """Sum all buffers of a run, of an ``HloProto``: what must fit a cache that is to hold it all.
+
+    Arguments, results, constants and temporary buffers, each once, however often it is accessed.
+    """
+    return sum(int(buffer.size) for buffer in program.buffer_assignment.buffer_allocations)
+
+
 def _by_id(module: Any) -> dict[int, Any]:
     return {computation.id: computation for computation in module.computations}
 

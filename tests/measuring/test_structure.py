@@ -109,6 +109,8 @@ def test_between_two_products_stands_a_temporary_buffer():
     assert hlo.kernels(found.hlo_module) == 2
     assert hlo.flops(found.hlo_module) == 2 * 64 * 20 * 30 + 2 * 64 * 10 * 20
     assert hlo.temporary_bytes(found) == 4 * 64 * 20
+    # Three arguments, what is between, and the result: each once.
+    assert hlo.buffer_bytes(found) == 4 * (64 * 30 + 30 * 20 + 20 * 10 + 64 * 20 + 64 * 10)
 
 
 def test_elementwise_operations_are_one_fusion():
