@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from manualbp.cases import BASELINE, Case
+from manualbp.cases import Case, baseline_of
 from manualbp.measuring import hlo, measure, parts, structure
 from manualbp.measuring.problem import find_device
 from manualbp.measuring.profile import Profile, ProfileError, profile
@@ -56,11 +56,6 @@ class Explanation:
     tensorflow: str
 
 
-def baseline_of(case: Case) -> Case:
-    """Return the case that a case is compared with."""
-    return replace(case, gradient=BASELINE)
-
-
 def explain(
     case: Case,
     machine: Machine,
@@ -94,7 +89,7 @@ def explain(
     """
     if ":CPU:" not in find_device(case.device):
         raise ProfileError(f"only the steps of a CPU can be profiled, not those of {case.device}")
-    baseline = baseline_of(case)
+    baseline = replace(case, gradient=baseline_of(case.gradient))
     tell("verifying the gradients")
     step, other = build(case), build(baseline)
     tell("timing both steps by turns")
@@ -132,7 +127,7 @@ def measure_arm(step: Step, machine: Machine, budget: float, tell: Callable[[str
         backward = seconds("the backward pass", parts.build_backward(case.gradient, *place))
     else:
         backward = whole - forward
-    empty = seconds("an empty step", parts.build_empty(case.mode, *place))
+    empty = seconds("an empty step", parts.build_empty(case.mode, *place, case.gradient))
     tell(f"profiling {case.gradient}")
     profiled = profile(step, case.mode, whole)
     tell(f"counting what {case.gradient} consists of")
