@@ -14,6 +14,7 @@ import os
 import statistics
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -53,24 +54,21 @@ def product_with_ones(input, axis):  # noqa: A002  (as raw.Sum has it)
 
 def with_products(function):
     """Take every sum over the batch by a product with ones."""
-    return with_operations(fused, function, lambda: Operations(Sum=product_with_ones))
+    return with_operations(fused, function, lambda: operations(Sum=product_with_ones))
 
 
-class Operations:
-    """Raw operations, but for those given."""
-
-    def __init__(self, **instead):
-        self.instead = instead
-
-    def __getattr__(self, name):
-        return self.instead.get(name) or getattr(raw, name)
+def operations(**instead):
+    """Return the raw operations, but for those given."""
+    return SimpleNamespace(**{name: getattr(raw, name) for name in dir(raw)} | instead)
 
 
-def with_operations(module, function, operations):
+def with_operations(module, function, make):
     """Let a module's function use other operations than the raw ones."""
+    others = []  # made once TensorFlow runs
 
     def otherwise(*arguments):
-        module.raw, usual = operations(), module.raw
+        others[:] = others or [make()]
+        module.raw, usual = others[0], module.raw
         try:
             return function(*arguments)
         finally:
@@ -120,13 +118,17 @@ def private_calls():
     eager.ensure_initialized()
     call = partial(pywrap_tfe.TFE_Py_FastPathExecute, eager)
 
-    def matmul(a, b, **transposed):
-        return call("MatMul", None, a, b, *(part for flag in transposed.items() for part in flag))
+    def matmul(a, b, transpose_a=False, transpose_b=False):
+        if transpose_a:
+            return call("MatMul", None, a, b, "transpose_a", True)
+        if transpose_b:
+            return call("MatMul", None, a, b, "transpose_b", True)
+        return call("MatMul", None, a, b)
 
     def read(resource, dtype):
         return call("ReadVariableOp", None, resource, "dtype", dtype)
 
-    return Operations(
+    return operations(
         MatMul=matmul,
         ReadVariableOp=read,
         OnesLike=lambda x: call("OnesLike", None, x),
