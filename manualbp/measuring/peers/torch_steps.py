@@ -1,6 +1,11 @@
-"""The step in PyTorch, differentiated by autograd and by hand; threads as PyTorch sets them."""
+"""The step in PyTorch, differentiated by autograd and by hand."""
 
+import os
 from typing import Any
+
+# Before the import, which reads it.  Threads that wait busily keep a core from whatever is timed
+# by turns with them, and from one another: a step at batch 32768 took up to 20 times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 from torch.nn.functional import binary_cross_entropy
