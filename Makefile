@@ -4,12 +4,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup bench test lint lock figures clean
+.PHONY: help setup peers bench test lint lock figures clean
 
 help:
 	@echo 'make bench    environment, a measured run of the suite (10 minutes), the report'
 	@echo 'make test     environment, lint, types, import contracts, tests'
 	@echo 'make setup    the environment alone, in .venv'
+	@echo 'make peers    JAX and numba besides, to run the same step in (PyTorch: see the README)'
 	@echo 'make figures  the pictures that the README shows, from results/'
 	@echo 'make lock     compile requirements.txt anew'
 	@echo 'make clean    remove what is generated, results excepted'
@@ -24,6 +25,10 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
+
+# The pins hold: what they do not admit is refused, not changed.
+peers: setup
+	$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable '.[peers]'
 
 bench: setup
 	$(BIN)/manualbp run $(ARGS)

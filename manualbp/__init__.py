@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from manualbp.measuring.gradients import GRADIENTS, compute_gradients
     from manualbp.measuring.network import compute_forward_pass, make_variables
     from manualbp.measuring.oracle import VerificationError
+    from manualbp.measuring.peers import PeerNotFoundError, build_peer
     from manualbp.measuring.problem import DeviceNotFoundError
     from manualbp.measuring.step import build_step
 
@@ -22,7 +23,9 @@ __all__ = [
     "MODES",
     "NETWORKS",
     "DeviceNotFoundError",
+    "PeerNotFoundError",
     "VerificationError",
+    "build_peer",
     "build_step",
     "compute_forward_pass",
     "compute_gradients",
@@ -35,7 +38,9 @@ _HOME = {
     "MODES": "manualbp.cases",
     "NETWORKS": "manualbp.cases",
     "DeviceNotFoundError": "manualbp.measuring.problem",
+    "PeerNotFoundError": "manualbp.measuring.peers",
     "VerificationError": "manualbp.measuring.oracle",
+    "build_peer": "manualbp.measuring.peers",
     "build_step": "manualbp.measuring.step",
     "compute_forward_pass": "manualbp.measuring.network",
     "compute_gradients": "manualbp.measuring.gradients",

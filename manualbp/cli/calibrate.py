@@ -161,6 +161,11 @@ def calibrate(
         sides.append(open_side(name, installed, project, folder / "results" / name, **options))
         if sides[-1].reason:
             raise SuiteError(sides[-1].reason)
+        if any(benchmark.startswith("peers.") for benchmark, _ in sides[-1].cells):
+            raise SuiteError(
+                f"--bench {arguments.bench!r} chooses other libraries' benchmarks (peers): no "
+                "verdict is given on them, so they have no margins; choose without them"
+            )
     conditions = ("idle", "busy") if arguments.condition == "both" else (arguments.condition,)
     deadline = time.monotonic() + 60 * arguments.minutes
     try:

@@ -16,6 +16,9 @@ with its remedy.  Exit status 0, or 1 when something is missing without which no
 
 PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "matplotlib", "asv", "asv_runner")
 
+OPTIONAL = ("jax", "numba", "torch")
+"""Other libraries in which the same step is measured; what is absent is skipped."""
+
 BUSY_LOAD = 0.3
 """Runnable processes beside this one, per core, from which a measurement suffers."""
 
@@ -44,6 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
         except PackageNotFoundError:
             facts[package] = "not installed"
             missing.append(package)
+    for package in OPTIONAL:
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            facts[package] = "not installed (optional)"
     facts["cores"] = str(usable_cores())
     facts["load"] = " ".join(f"{value:.2f}" for value in load) + " (1, 5, 15 min)"
     if "tensorflow" not in missing:

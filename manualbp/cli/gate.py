@@ -14,7 +14,7 @@ from manualbp.cli import compare as compare_command
 from manualbp.cli.progress import ticking
 from manualbp.cli.run import positive
 from manualbp.cli.sides import Key, Side, in_turns, install, open_side
-from manualbp.cli.suite import check_machine_name
+from manualbp.cli.suite import WITHOUT_PEERS, check_machine_name
 from manualbp.cli.tree import SuiteError, Tree, describe_commit, describe_tree, find_project
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 SCREENING, CONFIRMATION = 5, 8
 """Processes for each cell and side: to find what needs a closer look, and for that look."""
 
-BENCH = r"(?:ratio_|structure\.)"
-"""The default benchmarks: interleaved ratios with their controls, and exact counts."""
+BENCH = WITHOUT_PEERS + r"(?:.*\.ratio_|structure\.)"
+"""The default benchmarks: interleaved ratios with their controls, and exact counts.  Those of other
+libraries are not judged."""
 
 DESCRIPTION = f"""
 Measure two commits by turns in fresh processes and say whether HEAD is slower than BASE.  Each

@@ -27,10 +27,11 @@ intervals, until each cell has its number or the time is over.
 
 EPILOG = """
 examples:
-  manualbp run                          everything, at most 10 minutes
+  manualbp run                          everything but other libraries, at most 10 minutes
   manualbp run --quick                  steps and ratios only, one process each, 2 minutes
   manualbp run --bench ratio_to_tape    one benchmark (a regular expression, as asv's)
   manualbp run --bench 'steady_step.*xla' --device CPU:0
+  manualbp run --bench peers            the same step in JAX, PyTorch, Keras, numba
 
 exit status: 0 all measured; 1 cannot run; 2 a cell failed; 130 interrupted
 """
@@ -174,9 +175,9 @@ def summarize(tally: Tally, console: Console) -> None:
     if tally.out_of_time:
         console.print("time is over: run again to add processes, or give --minutes more")
     for reason, count in tally.skipped.items():
-        console.print(f"{count} cells skipped: {reason}")
+        console.print(f"{count} cells skipped: {reason}", markup=False)
     for name, reason in tally.failed.items():
-        console.print(f"failed: {name}: {reason}", style="red")
+        console.print(f"failed: {name}: {reason}", style="red", markup=False)
 
 
 def print_report(suite: Suite, output: Path) -> None:

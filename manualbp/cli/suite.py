@@ -38,6 +38,10 @@ from asv.results import Results
 from manualbp.cases import is_measured
 from manualbp.cli.tree import CONFIG, SuiteError, Tree, check_installation, describe_tree
 
+WITHOUT_PEERS = r"^(?!peers\.)"
+"""All benchmarks but those of other libraries, which are measured only where they are asked for:
+they are context, and would take the time of what a run is about."""
+
 DIRTY_RESULTS = Path(".asv/results-of-dirty-trees")
 
 
@@ -115,7 +119,10 @@ def check_machine_name(name: str | None) -> str:
 
 
 class Suite:
-    """The project's asv suite, discovered, with the results of one source open for writing."""
+    """The project's asv suite, discovered, with the results of one source open for writing.
+
+    ``bench`` chooses benchmarks as asv's option does; without it, it is :data:`WITHOUT_PEERS`.
+    """
 
     def __init__(self, project: Path, source: Source, machine: str, bench: str | None) -> None:
         os.chdir(project)
@@ -130,7 +137,8 @@ class Suite:
             self._environment = ExistingEnvironment(config, sys.executable, {}, variables)
             with collected_log() as said:
                 self._benchmarks = Benchmarks.discover(
-                    config, get_repo(config), [self._environment], ["HEAD"], regex=bench and [bench]
+                    *(config, get_repo(config), [self._environment], ["HEAD"]),
+                    regex=[bench or WITHOUT_PEERS],
                 )
         except util.UserError as error:
             reason = raised("\n".join(said)) or str(error) or last_line("\n".join(said))

@@ -10,8 +10,8 @@ the type measures it:
   checks what it likes.
 
 Each process yields one value; ``rounds`` processes give asv its samples.  ``register()`` makes asv
-know the types, once a suite is imported.  A ``DeviceNotFoundError`` while preparing skips the cell,
-any other exception fails it.
+know the types, once a suite is imported.  A ``DeviceNotFoundError`` or a ``PeerNotFoundError``
+while preparing skips the cell, any other exception fails it.
 """
 
 import re
@@ -26,6 +26,7 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 
 from manualbp.measuring import injection, measure
 from manualbp.measuring.measure import Call
+from manualbp.measuring.peers import PeerNotFoundError
 from manualbp.measuring.problem import DeviceNotFoundError
 
 DIGITS = 4
@@ -38,10 +39,10 @@ class RetracedError(Exception):
 
 @contextmanager
 def absent_devices_skip() -> Iterator[None]:
-    """Turn a device that is not here into asv's skipped cell, with the reason printed."""
+    """Turn a device or a peer that is not here into asv's skipped cell, the reason printed."""
     try:
         yield
-    except DeviceNotFoundError as error:
+    except (DeviceNotFoundError, PeerNotFoundError) as error:
         print(f"asv: skipped: {error}")
         raise SkipNotImplemented(str(error)) from error
 

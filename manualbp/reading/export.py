@@ -49,19 +49,22 @@ COLUMN_NOTES = {
     "mode": Column(_TEXT, "", "how TensorFlow executes them: `eager`, `graph`, `xla`"),
     "device": Column(_TEXT, "", "logical device: `CPU:0`, `GPU:0`"),
     "batch": Column(_COUNT, "examples", "size of the batch"),
+    "peer": Column(_TEXT, "", "another library's step: `jax`, `torch`, `numba` and others"),
     "steps_per_call": Column(_COUNT, "steps", "SGD steps in one call, for `steady_sgd`"),
     "parameters": Column(
         _TEXT, "", "another suite's parameters, as asv wrote them: `size=10, dtype='float'`"
     ),
     "status": Column(
-        _TEXT, "", "`ok`; `failed` (an error, or out of time); `skipped` (not chosen, no device)"
+        _TEXT,
+        "",
+        "`ok`; `failed` (an error, or out of time); `skipped` (not chosen, no device or library)",
     ),
     "value": Column(
         _NUMBER,
         _VARIES,
         "this suite's times and ratios: geometric mean of `samples`; others: the number asv "
-        "stored; a ratio is the gradient's time over the tape's, below 1 is faster; missing unless "
-        "`ok`",
+        "stored; a ratio is a step's time over the tape's, or over what the quantity names, below "
+        "1 is faster; missing unless `ok`",
     ),
     "low": Column(
         _NUMBER,

@@ -32,7 +32,7 @@ COLUMNS = [
     *("machine", "cpu", "cores", "system", "python", "environment", "tensorflow", "flags"),
     *("commit", "date", "started"),
     *("benchmark", "version", "quantity", "kind", "unit"),
-    *(*CASE, "steps_per_call", "parameters"),
+    *(*CASE, "peer", "steps_per_call", "parameters"),
     *("status", "value", "low", "high", "processes", "samples"),
 ]
 """The columns of ``load_results``, in order."""
@@ -46,16 +46,20 @@ class Quantity(NamedTuple):
     """What a benchmark of this project's suite measures: asv's kind, its unit, its parameters.
 
     ``exact`` is a number that repeats bit for bit: compared by equality, never by statistics.
+    ``context`` is one that other libraries have a part in: shown, never judged, for their releases
+    move it as well as a commit here.
     """
 
     kind: str
     unit: str
     parameters: tuple[str, ...]
     exact: bool = False
+    context: bool = False
 
 
 _NO_GRADIENT = ("network", "mode", "device", "batch")
 _NO_MODE = ("network", "gradient", "device", "batch")
+_NO_DEVICE = ("network", "gradient", "mode", "batch")
 _NO_BATCH = ("network", "gradient", "mode", "device")
 
 QUANTITIES = {
@@ -73,6 +77,12 @@ QUANTITIES = {
     "ratio_concrete_to_call": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_tape_to_tape": Quantity("ratio", "ratio", _NO_GRADIENT),
     "ratio_numpy_to_numpy": Quantity("ratio", "ratio", ("network",)),
+    "ratio_peer_to_numpy": Quantity("ratio", "ratio", ("network", "peer", "batch"), context=True),
+    "ratio_to_jax": Quantity("ratio", "ratio", _NO_DEVICE, context=True),
+    "ratio_sgd_to_floor": Quantity("ratio", "ratio", _NO_DEVICE, context=True),
+    "ratio_peer_sgd_to_floor": Quantity(
+        "ratio", "ratio", ("network", "peer", "batch"), context=True
+    ),
     "track_error_ulp": Quantity("track", "ulp", tuple(CASE)),
     "track_peak_memory": Quantity("track", "bytes", tuple(CASE)),
     "track_peak_memory_import": Quantity("track", "bytes", ()),
@@ -104,6 +114,12 @@ IMPLIED_MODES = {
 }
 """The mode of a benchmark that exists in one only and therefore has no such parameter."""
 
+CONTEXT = [name for name, quantity in QUANTITIES.items() if quantity.context]
+"""The quantities that other libraries have a part in."""
+
+IMPLIED_DEVICES = dict.fromkeys(CONTEXT, "CPU:0")
+"""The device of a benchmark that is measured on one only and therefore has no such parameter."""
+
 
 def load_results(path: Path | str) -> pd.DataFrame:
     """Read asv's results into one table, a row for each cell.
@@ -128,6 +144,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
     - ``unit``: of ``value``, ``low``, ``high`` and ``samples``; ``seconds`` for times
     - ``network``, ``gradient``, ``mode``, ``device``: the case's names
     - ``batch``: examples in a step (Int64)
+    - ``peer``: the step in another library, for the ratios of those
     - ``steps_per_call``: SGD steps in one call, for ``steady_sgd`` (Int64)
     - ``parameters``: those of another suite's benchmark that have no column here, as asv wrote
       them: ``size=10, dtype='float'``
@@ -488,7 +505,8 @@ def _parameter_names(
 
 def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
     """Return the columns of a case from the reprs that asv stores."""
-    names, numbers = ("network", "gradient", "mode", "device"), ("batch", "steps_per_call")
+    names = ("network", "gradient", "mode", "device", "peer")
+    numbers = ("batch", "steps_per_call")
     values = {name: _literal(parameters[name]) for name in (*names, *numbers) if name in parameters}
     case: dict[str, Any] = {}
     for column in names:
@@ -501,6 +519,7 @@ def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
     rest = [f"{name}={text}" for name, text in parameters.items() if case.get(name) is None]
     case["parameters"] = ", ".join(rest) or None
     case["mode"] = case["mode"] or IMPLIED_MODES.get(quantity)
+    case["device"] = case["device"] or IMPLIED_DEVICES.get(quantity)
     return case
 
 

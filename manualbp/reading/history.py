@@ -9,7 +9,10 @@ import pandas as pd
 from manualbp.reading.frame import CASE, COLUMNS, FAILED, OK, QUANTITIES, RUN, SKIPPED
 from manualbp.reading.levels import Change, changes
 
-SERIES = ["machine", *CASE, "steps_per_call", "parameters", "quantity", "benchmark", "version"]
+SERIES = [
+    *("machine", *CASE, "peer", "steps_per_call", "parameters"),
+    *("quantity", "benchmark", "version"),
+]
 """The columns that tell one line from another.  TensorFlow is not among them: it is marked."""
 
 _MARKED = {
@@ -105,8 +108,9 @@ def changes_between(frame: pd.DataFrame, base: str, head: str) -> pd.DataFrame:
 
 
 def name_case(row: "Mapping[str, Any] | pd.Series[Any]") -> str:
-    """Return a line's case in words: what is given of network, gradient, mode, device, batch."""
-    words = [str(row[name]) for name in CASE[:-1] if pd.notna(row[name])]
+    """Return a line's case in words: what is given of network, peer, gradient, mode and so on."""
+    network, *rest = CASE[:-1]
+    words = [str(row[name]) for name in (network, "peer", *rest) if pd.notna(row[name])]
     numbers = [name for name in ("batch", "steps_per_call") if pd.notna(row[name])]
     words += [f"{name.replace('_', ' ')} {row[name]}" for name in numbers]
     return ", ".join([*words, row["parameters"]] if pd.notna(row["parameters"]) else words)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from manualbp.cases import MODES, NETWORKS
+from manualbp.reading import beside
 from manualbp.reading.frame import (
     FAILED,
     OK,
@@ -36,7 +37,7 @@ In parentheses stands the 95 % interval, from one value for each process; **bold
 whose interval leaves out 1. It is measured with both gradients in one process, by turns, so it is
 more certain than the quotient of two times in the tables. A † marks the exception: a speedup from
 times of separate processes. *failed* raised an error or ran out of time, *skipped* was not
-chosen or needs a device that this machine lacks, and {_DASH} is no cell of the suite."""
+chosen or needs a device or library that is not there, and {_DASH} is no cell of the suite."""
 
 
 def headline(frame: pd.DataFrame) -> str:
@@ -233,6 +234,9 @@ def place_sections(
         labels = ("mode", "gradient", "steps_per_call")
         known = [label for label in labels if mine[label].notna().any()]
         parts += _section(title, mine, known, text)
+    for table in beside.tables(here):
+        title = f"{table.title}, beside other libraries"
+        parts += _section(title, table.rows, ["step"], _ratio)
     return parts
 
 
@@ -299,7 +303,7 @@ def failed_cells(frame: pd.DataFrame) -> str:
     failed = records(frame[frame["status"] == FAILED])
     if not failed:
         return "None."
-    names = (*("network", "gradient", "mode", "device", "batch"), "steps_per_call")
+    names = ("network", "peer", "gradient", "mode", "device", "batch", "steps_per_call")
     lines: dict[str, int] = {}
     for cell in failed:
         case = ", ".join(f"{name} {cell[name]}" for name in names if not pd.isna(cell[name]))
@@ -338,6 +342,13 @@ def _time(cell: Cell) -> str:
 def _three_digits(value: float) -> str:
     digits = max(0, 2 - math.floor(math.log10(value))) if 0 < value < 1e3 else 0
     return f"{value:.{digits}f}"
+
+
+def _ratio(cell: Cell) -> str:
+    """Return a ratio with its interval; it may be far from 1 on either side."""
+    number, low, high = (_three_digits(cell[name]) for name in ("value", "low", "high"))
+    interval = "no interval" if math.isnan(cell["low"]) else f"{low}{_DASH}{high}"
+    return f"{number} ({interval})"
 
 
 def _ulp(cell: Cell) -> str:

@@ -15,6 +15,7 @@ from scipy.special import stdtr
 
 from manualbp.reading.frame import (
     CASE,
+    CONTEXT,
     OK,
     QUANTITIES,
     SKIPPED,
@@ -51,6 +52,8 @@ def compare(
     base: pd.DataFrame, head: pd.DataFrame, margins: Margins, *, paired: bool = False
 ) -> pd.DataFrame:
     """Judge every ratio of two runs, a row for each cell in either.
+
+    Ratios that other libraries have a part in (``Quantity.context``) are not judged.
 
     ``base`` and ``head`` are tables of ``load_results`` with one run each; ``margins`` are
     fractions (0.02 is 2 %).  With ``paired``, the sides were measured by turns, so that their
@@ -209,7 +212,7 @@ def _plain(value: Any) -> Any:
 
 
 def _ratios(frame: pd.DataFrame) -> dict[_Cell, dict[str, Any]]:
-    return _cells(frame[frame["kind"] == "ratio"])
+    return _cells(frame[(frame["kind"] == "ratio") & ~frame["quantity"].isin(CONTEXT)])
 
 
 def _exact(frame: pd.DataFrame) -> dict[_Cell, dict[str, Any]]:

@@ -50,6 +50,14 @@ def test_a_busy_neighbour_is_gone_afterwards(project):
     assert "manualbp.cli.neighbour" not in listed.stdout
 
 
+def test_other_libraries_are_refused(project):
+    done = calibrate("--condition", "idle", "--bench", "peers")
+    assert done.returncode == 1
+    assert "no verdict is given on them, so they have no margins" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path("results/desk/calibration.csv").exists()
+
+
 def test_nothing_to_evaluate_is_one_line(project):
     done = calibrate("--evaluate")
     assert done.returncode == 1

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from manualbp.cli import main
+from manualbp.cli import doctor, main
 from manualbp.measuring import derivatives
 from manualbp.measuring.gradients import GRADIENTS
 
@@ -46,6 +46,13 @@ def test_doctor_names_versions_devices_and_remedies(capsys):
     for fact in ("tensorflow", "asv_runner", "cores", "load", "CPU:0", "threads"):
         assert fact in out
     assert out.count("! ") == out.count("remedy: ")
+
+
+def test_doctor_misses_no_optional_library(capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "OPTIONAL", ("numpy", "no-such-library"))
+    assert main(["doctor"]) == 0
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert ["no-such-library", "not installed (optional)"] in lines
 
 
 def test_doctor_sees_flags_that_change_the_result(capsys, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from manualbp.cli import suite
+from manualbp.cli import gate, suite
+from manualbp.reading.frame import CONTEXT
 
 CELLS = r"steady_step\('exercise', '(tape|chain)', 'eager', 'CPU:0', 8\)"
 
@@ -110,6 +112,36 @@ def test_absent_devices_are_skipped_with_the_reason(checkout):
         assert "3 cells skipped: no device 'GPU:0' here" in done.stderr
         assert "says neither faster nor slower" in done.stdout
     assert done.returncode == 0, done.stderr
+
+
+def test_absent_libraries_are_skipped_with_what_to_install(checkout):
+    with (checkout / "benchmarks/__init__.py").open("a") as file:
+        file.write(
+            "\nfrom dataclasses import replace\n"
+            "from manualbp.measuring.peers import PEERS\n"
+            "PEERS['jax'] = replace(PEERS['jax'], package='no_such_library')\n"
+        )
+    cells = r"ratio_peer_to_numpy.*'jax', 1\)|ratio_to_jax.*'fused'.* 1\)"
+    done = manualbp("run", "--bench", cells, "--machine", "desk")
+    assert done.returncode == 0, done.stderr
+    assert "2 cells skipped: peer 'jax' needs no_such_library, which is not installed" in (
+        done.stderr
+    )
+    assert "pip install 'manualbp[peers]'" in done.stderr
+
+
+def test_other_libraries_are_measured_only_where_they_are_asked_for(checkout):
+    def names(bench):
+        chosen = suite.Suite(checkout, suite.checked_out(checkout), "desk", bench)
+        return {cell.benchmark for cell in chosen.cells(devices=None, quick=False)}
+
+    everything, asked = names(None), names("peers")
+    assert "steps.Step.steady_step" in everything
+    assert {name.rpartition(".")[2] for name in asked} == set(CONTEXT)
+    assert not everything & asked
+    judged = {name for name in everything | asked if re.search(gate.BENCH, name)}
+    assert {"ratios.Step.ratio_to_tape", "structure.Eager.track_eager_operations"} <= judged
+    assert not judged & asked
 
 
 def test_a_time_limit_ends_the_run(checkout):

@@ -4,6 +4,7 @@ import pytest
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
 from manualbp.measuring import asv_types, measure
+from manualbp.measuring.peers import PeerNotFoundError
 from manualbp.measuring.problem import DeviceNotFoundError
 
 
@@ -85,10 +86,23 @@ def test_first_fails_when_its_check_fails():
         benchmark(asv_types.First, prepare).run()
 
 
-def test_an_absent_device_skips_with_the_reason(capsys):
+@pytest.mark.parametrize(
+    "error",
+    [DeviceNotFoundError("no device 'GPU:0' here"), PeerNotFoundError("peer 'jax' needs jax")],
+    ids=["device", "peer"],
+)
+def test_what_is_absent_skips_with_the_reason(error, capsys):
     def prepare():
-        raise DeviceNotFoundError("no device 'GPU:0' here")
+        raise error
 
-    with pytest.raises(SkipNotImplemented, match="GPU:0"):
-        benchmark(asv_types.Steady, prepare).run()
-    assert "asv: skipped: no device 'GPU:0' here" in capsys.readouterr().out
+    with pytest.raises(SkipNotImplemented, match=str(error)):
+        benchmark(asv_types.Ratio, prepare).run()
+    assert f"asv: skipped: {error}" in capsys.readouterr().out
+
+
+def test_a_library_that_cannot_be_imported_fails():
+    def prepare():
+        raise ImportError("undefined symbol")
+
+    with pytest.raises(ImportError, match="undefined symbol"):
+        benchmark(asv_types.Ratio, prepare).run()

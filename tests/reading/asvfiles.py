@@ -25,6 +25,7 @@ VALUES = {
     "device": DEVICES,
     "batch": BATCHES,
     "steps_per_call": (1, 100),
+    "peer": ("jax", "torch", "keras", "numba"),
 }
 CASE = ("network", "gradient", "mode", "device", "batch")
 NO_GRADIENT = ("network", "mode", "device", "batch")

@@ -69,6 +69,7 @@ def test_the_order_does_not_depend_on_the_order_of_rows_even_where_nothing_tells
         {"mode": "xla"},
         {"device": "GPU:0"},
         {"batch": 64},
+        {"peer": "jax"},
         {"steps_per_call": 100},
         {"parameters": "order=2"},
         {"quantity": "steady_step"},
@@ -245,5 +246,8 @@ def test_a_case_is_named_by_what_is_given():
     assert name_case(row) == "exercise, chain, eager, CPU:0, batch 8"
     assert name_case(row | {"gradient": None, "mode": None, "steps_per_call": 100}) == (
         "exercise, CPU:0, batch 8, steps per call 100"
+    )
+    assert name_case(row | {"gradient": None, "mode": None, "peer": "jax"}) == (
+        "exercise, jax, CPU:0, batch 8"
     )
     assert name_case(row | {"parameters": "order=2"}).endswith(", batch 8, order=2")

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from manualbp.cases import MODES
 from manualbp.reading.frame import distinct
 from manualbp.reading.page import (
+    beside,
     compiling,
     curves,
     facts,
@@ -81,6 +82,7 @@ def _sections(places: Sequence[Place]) -> dict[str, list[Any]]:
         "accuracy_speed": over(tracked.beside_speed),
         "not_finite": [(place, found) for place in places if (found := tracked.not_finite(place))],
         "structure": over(tracked.structure),
+        "beside": over(beside.beside),
         "history": over(past.past),
         "memory": over(lambda place: tracked.grid(place, "track_peak_memory", "Peak memory")),
     }

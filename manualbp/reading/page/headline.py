@@ -99,7 +99,7 @@ def failures(run: Run) -> list[str]:
     """Name the cells that failed, equal names once with their number."""
     names: dict[str, int] = {}
     for row in records(run.frame[run.frame["status"] == FAILED]):
-        case = [row[name] for name in ("network", "gradient", "mode", "device")]
+        case = [row[name] for name in ("network", "peer", "gradient", "mode", "device")]
         text = ", ".join(str(part) for part in case if not pd.isna(part))
         batch = "" if pd.isna(row["batch"]) else f", batch {row['batch']:,}"
         name = f"{row['quantity']}" + (f": {text}{batch}" if text else "")

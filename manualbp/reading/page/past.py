@@ -246,7 +246,7 @@ def _finding(mode: str, lines: Sequence[Line], events: int) -> str:
 
 
 def _case(row: Row) -> str:
-    parts = [row["quantity"], row["gradient"], row["mode"]]
+    parts = [row["quantity"], row["peer"], row["gradient"], row["mode"]]
     named = [str(part) for part in parts if not pd.isna(part)]
     return " ".join(named) + ("" if pd.isna(row["batch"]) else f" batch {row['batch']}")
 

@@ -195,7 +195,7 @@ function spoken(value, unit) {
     return `${(value * scale).toPrecision(4)} ${name}`;
   }
   if (unit === "bytes") return `${(value / 2 ** 20).toFixed(1)} MiB`;
-  return `${value.toPrecision(4)} ${unit === "ratio" ? "× the tape's time" : unit}`;
+  return `${value.toPrecision(4)} ${unit}`;
 }
 
 function drawSamples(values, cell) {
@@ -218,14 +218,16 @@ function showSamples(number) {
   const { columns, rows } = table("results.csv");
   const cell = Object.fromEntries(columns.map((column, i) => [column, rows[number][i]]));
   const values = cell.samples ? cell.samples.split(" ").map(Number) : [];
-  const names = ["quantity", "network", "gradient", "mode", "device"].map((name) => cell[name]).filter(Boolean);
+  const toTape = cell.quantity === "ratio_to_tape";
+  if (cell.unit === "ratio") cell.unit = toTape ? "× the tape's time" : "× the yardstick's time";
+  const names = ["quantity", "network", "peer", "gradient", "mode", "device"].map((name) => cell[name]).filter(Boolean);
   document.getElementById("samples-title").textContent =
     names.join(" · ") + (cell.batch ? ` · batch ${cell.batch}` : "");
   const body = document.getElementById("samples-body");
   body.replaceChildren();
   const interval = cell.low === "" ? "no interval" : `95 % interval ${spoken(+cell.low, cell.unit)} to ${spoken(+cell.high, cell.unit)}`;
   body.append(make("p", {}, `${spoken(+cell.value, cell.unit)}, ${interval}.`));
-  if (cell.unit === "ratio") {
+  if (toTape) {
     body.append(make("p", {}, `As a speedup, tape ÷ gradient: ${(1 / cell.value).toFixed(2)}×` +
       (cell.low === "" ? "." : ` (${(1 / cell.high).toFixed(2)} to ${(1 / cell.low).toFixed(2)}).`)));
   }
