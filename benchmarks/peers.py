@@ -4,7 +4,7 @@ Preparing a peer imports its library, in the process that measures it: used when
 imported, it would have started threads before asv forks.
 """
 
-from manualbp.measuring import blas, parts
+from manualbp.measuring import parts
 from manualbp.measuring.peers import PEERS, build_peer, build_peer_sgd
 from manualbp.measuring.step import build_step
 
@@ -24,11 +24,10 @@ STEPS = 100
     batch=[1, 64, 512, 4096, 32768],
 )
 class Step(Ratios):
-    """On the scale on which ``ratios.Absolute`` puts TensorFlow's steps, NumPy in one thread."""
+    """On the scale on which ``ratios.Absolute`` puts TensorFlow's steps."""
 
     @pretty("Another library's step over the step in NumPy")
     def ratio_peer_to_numpy(self, network, peer, batch):
-        blas.one_thread()
         return build_peer(peer, batch, network), parts.build_control(batch, network)
 
 

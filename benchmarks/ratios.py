@@ -52,6 +52,8 @@ class Concrete(Ratios):
 class Absolute(Ratios):
     """Over the control, the tape included: a slowdown of all arms alike, or of the tape, shows."""
 
+    version = "2"  # of 2: NumPy computes in one thread
+
     @pretty("Step over the step in NumPy")
     def ratio_to_numpy(self, network, gradient, mode, device, batch):
         return (
@@ -75,6 +77,8 @@ class Control(Ratios):
 @over("network", network=["exercise"])
 class Machine(Ratios):
     """NumPy at a large batch over NumPy at batch 1: moved by the machine, never by a commit."""
+
+    version = "2"  # of 2: NumPy computes in one thread
 
     @pretty("Machine control: NumPy at batch 4096 over NumPy at batch 1")
     def ratio_numpy_to_numpy(self, network):

@@ -58,6 +58,7 @@ class Training(Suite):
 class Control(Suite):
     """The step in plain NumPy: no change of TensorFlow moves it."""
 
+    version = "2"  # of 2: NumPy computes in one thread
     rounds = 3
 
     @pretty("Control: the step in NumPy")

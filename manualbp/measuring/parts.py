@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from manualbp.cases import BASELINE, Case
-from manualbp.measuring import oracle, reference
+from manualbp.measuring import blas, oracle, reference
 from manualbp.measuring.gradients import GRADIENTS
 from manualbp.measuring.problem import make_problem
 from manualbp.measuring.step import (
@@ -96,7 +96,11 @@ def build_concrete(gradient: str, mode: str, device: str, batch: int, network: s
 
 
 def build_control(batch: int, network: str) -> Any:
-    """Build the control: the same step in plain NumPy, float32, verified like the others."""
+    """Build the control: the same step in plain NumPy, float32, verified like the others.
+
+    Its products are computed in one thread from then on (:func:`blas.one_thread`).
+    """
+    blas.one_thread()
     problem = make_problem(network, batch)
     inputs, targets, variables = problem.arrays("float32")
 
