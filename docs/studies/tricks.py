@@ -26,6 +26,7 @@ from tensorflow.python.eager import context
 from manualbp.measuring import augmented, fused, measure, packed, parts
 from manualbp.measuring.fused import raw
 from manualbp.measuring.gradients import GRADIENTS
+from manualbp.measuring.peers import PeerNotFoundError, build_peer
 from manualbp.measuring.step import build_step
 
 DEVICE = "CPU:0"
@@ -252,9 +253,11 @@ TRICKS = {
     "blocks of 2048": ("packed_2048", "packed_whole", "xla", LARGE),
     "a loop over blocks": ("packed_loop", "packed_whole", "xla", LARGE),
     "layers transposed": ("packed_transposed", "packed_whole", "xla", (*SMALL, *LARGE)),
-    "ConcreteFunction, tape": ("concrete", "tape", "xla", SMALL),
-    "ConcreteFunction, packed": ("concrete", "packed", "xla", SMALL),
-    "ConcreteFunction, augmented, graph": ("concrete", "augmented", "graph", SMALL),
+    "ConcreteFunction, tape": ("concrete tape", "tape", "xla", SMALL),
+    "ConcreteFunction, packed": ("concrete packed", "packed", "xla", SMALL),
+    "ConcreteFunction, augmented": ("concrete augmented", "augmented", "graph", SMALL),
+    "beside JAX, called as usual": ("packed", "jax", "xla", (1, 32768)),
+    "beside JAX, ConcreteFunction": ("concrete packed", "jax", "xla", (1, 32768)),
 }
 
 
@@ -262,11 +265,17 @@ def one_process(trick, batch):
     """Return one process's ratio."""
     form, base, mode, _ = TRICKS[trick]
     GRADIENTS.update(FORMS)
-    if form == "concrete":
-        first = parts.build_concrete(base, mode, DEVICE, batch, "exercise")
-    else:
-        first = build_step(form, mode, DEVICE, batch)
-    return measure.ratio(first, build_step(base, mode, DEVICE, batch))
+    return measure.ratio(build(form, mode, batch), build(base, mode, batch))
+
+
+def build(form, mode, batch):
+    """Build a form's step, called through its ConcreteFunction if so named, or JAX's."""
+    if form == "jax":
+        return build_peer("jax", batch)
+    if form.startswith("concrete "):
+        gradient = form.removeprefix("concrete ")
+        return parts.build_concrete(gradient, mode, DEVICE, batch, "exercise")
+    return build_step(form, mode, DEVICE, batch)
 
 
 def main():
@@ -283,10 +292,14 @@ def main():
                 continue
             print(f"{trick}: {form} over {base}, {mode}")
             for batch in batches:
-                logs = [
-                    math.log(pool.apply(one_process, (trick, batch)))
-                    for _ in range(arguments.processes)
-                ]
+                try:
+                    logs = [
+                        math.log(pool.apply(one_process, (trick, batch)))
+                        for _ in range(arguments.processes)
+                    ]
+                except PeerNotFoundError as error:
+                    print(f"  left out: {error}")
+                    break
                 deviation = statistics.stdev(logs) if len(logs) > 1 else math.nan
                 print(
                     f"  batch {batch:5}: {np.exp(np.median(logs)):.3f} (sd {deviation:.3f})",

@@ -1,7 +1,9 @@
 """``fused`` and ``stable``: the exercise's variables, and the fewest operations on them.
 
-Raw operations skip the Python layer above each kernel.  The gains in these comments are medians
-of step times, this form over the one it replaced, by ``docs/studies/tricks.py``.
+Raw operations skip the Python layer above each kernel: in eager mode a step takes 0.63 of the time
+up to batch 512.  Such gains, in comments here and beside, are of this form over the one it
+replaced, by ``docs/studies/tricks.py`` on two cores with TensorFlow 2.21.0; what was tried and
+dropped is in ``docs/where-the-time-goes.md``.
 """
 
 from collections.abc import Sequence
@@ -60,6 +62,8 @@ def loss_of_logits(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf
     With s = 1 - 2 y, which is 1 where y = 0 and -1 where y = 1, the loss of an example is
     softplus(s z) = log(1 + exp(s z)) and its derivative by the logit z is s sigmoid(s z), which
     is p - y without the subtraction that cancels.
+
+    Seven dispatches instead of nine, too: 0.94 of an eager step of ``augmented`` up to batch 512.
     """
     sign = raw.AddV2(x=raw.Mul(x=targets, y=-2.0), y=1.0)
     signed = raw.Mul(x=logits, y=sign)
