@@ -262,12 +262,17 @@ def _row(
 
 
 def _obstacle(base: Mapping[str, Any] | None, head: Mapping[str, Any] | None) -> str:
-    """Say why a cell cannot be compared; nothing if it can."""
-    for name, side in (("base", base), ("head", head)):
+    """Say why a cell cannot be compared; nothing if it can.
+
+    That one side failed comes first: a gate then does not measure the other.
+    """
+    sides = (("base", base), ("head", head))
+    for name, side in sides:
+        if side is not None and side["status"] != OK:
+            return f"{side['status']} in the {name}"
+    for name, side in sides:
         if side is None:
             return f"not in the {name}"
-        if side["status"] != OK:
-            return f"{side['status']} in the {name}"
     if base is not None and head is not None and base["version"] != head["version"]:
         return "another version of the benchmark"
     return ""
