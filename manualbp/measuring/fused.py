@@ -6,7 +6,7 @@ replaced, by ``docs/studies/tricks.py`` on two cores with TensorFlow 2.21.0; wha
 dropped is in ``docs/where-the-time-goes.md``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ BOTH_AXES = np.array([0, 1], "int32")
 
 Parameters = Sequence[tuple[tf.Tensor, tf.Tensor]]
 """The values of the variables: (weights, bias) of each layer."""
+
+Loss = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+"""Takes logits and targets, returns the mean loss and p - y."""
 
 
 def read(variables: Variables, dtype: tf.DType) -> Parameters:
@@ -72,22 +75,12 @@ def loss_of_logits(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf
 
 
 def forward(
-    variables: Variables, inputs: tf.Tensor, targets: tf.Tensor
+    variables: Variables, inputs: tf.Tensor, targets: tf.Tensor, *, loss_of: Loss
 ) -> tuple[tf.Tensor, tuple[Any, ...]]:
     """Run the forward pass, keeping only what the backward pass needs."""
     parameters = read(variables, inputs.dtype)
     logits, layer_inputs = layers(parameters, inputs)
-    loss, error = loss_of_predictions(logits, targets)
-    return loss, (parameters, layer_inputs, error)
-
-
-def stable_forward(
-    variables: Variables, inputs: tf.Tensor, targets: tf.Tensor
-) -> tuple[tf.Tensor, tuple[Any, ...]]:
-    """Do what :func:`forward` does with the loss of the logits."""
-    parameters = read(variables, inputs.dtype)
-    logits, layer_inputs = layers(parameters, inputs)
-    loss, error = loss_of_logits(logits, targets)
+    loss, error = loss_of(logits, targets)
     return loss, (parameters, layer_inputs, error)
 
 

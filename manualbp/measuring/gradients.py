@@ -169,7 +169,9 @@ GRADIENTS = {
         chain_forward, chain_backward, "the exercise's chain rule, bitwise equal to the eager tape"
     ),
     "fused": Gradient(
-        fused.forward, fused.backward, "p - y, ReluGrad and raw operations, written to be fast"
+        partial(fused.forward, loss_of=fused.loss_of_predictions),
+        fused.backward,
+        "p - y, ReluGrad and raw operations, written to be fast",
     ),
     "augmented": Gradient(
         augmented.forward,
@@ -184,7 +186,9 @@ GRADIENTS = {
         layout=Layout(packed.Packed, packed.unpack, trainable=lambda own: own.vector),
     ),
     "stable": Gradient(
-        fused.stable_forward, fused.backward, "as fused, from the logits: finite for every input"
+        partial(fused.forward, loss_of=fused.loss_of_logits),
+        fused.backward,
+        "as fused, from the logits: finite where the exercise's formula is not",
     ),
     "stable_tape": Gradient(
         stable_tape_forward,
