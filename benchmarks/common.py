@@ -1,5 +1,6 @@
 """The parameters of the suite, the same on every machine so that histories match."""
 
+import functools
 from itertools import product
 
 from manualbp.cases import (
@@ -12,6 +13,8 @@ from manualbp.cases import (
     is_measured,
 )
 from manualbp.measuring.gradients import GRADIENTS
+from manualbp.measuring.problem import make_problem
+from manualbp.measuring.step import build_step
 
 EVERY = list(GRADIENTS)
 
@@ -32,12 +35,15 @@ class Suite:
 
     A class states its parameters with :func:`over`.  ``rounds`` is the number of processes a cell
     is measured in, ``sample_time`` the seconds it is timed in each, for a process is a sample.
+    ``process`` names the benchmarks whose cells of one network, mode, device and batch may share a
+    process (``manualbp run`` lets them); a cell without such a name has a process of its own.
     """
 
     version = "1"
     timeout = 120
     rounds = 2
     sample_time = 0.2
+    process = ""
 
 
 def over(*names, **values):
@@ -56,6 +62,9 @@ def over(*names, **values):
             for combination in product(*cls.params)
             if not in_suite(dict(zip(names, combination, strict=True)))
         ]
+        for method in vars(cls).values():
+            if hasattr(method, "pretty_name"):
+                method.process = cls.process  # asv tells of attributes of methods only
         return cls
 
     return parametrize
@@ -67,6 +76,18 @@ def in_suite(parameters):
 
 
 MANUAL = [name for name in EVERY if not is_baseline(name)]
+
+
+# Made once in a process, so that the cells that share it share them.
+problem = functools.cache(make_problem)
+
+
+@functools.cache
+def step(gradient, mode, device, batch, network):
+    """Return the verified step of a case."""
+    return build_step(
+        gradient, mode, device, batch, network, problem=problem(network, batch, device)
+    )
 
 
 def pretty(name):

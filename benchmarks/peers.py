@@ -15,6 +15,12 @@ STEPS = 100
 """SGD steps in one call."""
 
 
+class Peers(Ratios):
+    """A library may start threads, and change how another one computes: each has its process."""
+
+    process = ""
+
+
 @over(
     "network",
     "peer",
@@ -23,7 +29,7 @@ STEPS = 100
     peer=list(PEERS),
     batch=[1, 64, 512, 4096, 32768],
 )
-class Step(Ratios):
+class Step(Peers):
     """On the scale on which ``ratios.Absolute`` puts TensorFlow's steps."""
 
     @pretty("Another library's step over the step in NumPy")
@@ -32,7 +38,7 @@ class Step(Ratios):
 
 
 @over("network", "gradient", "mode", "batch", network=["exercise"], mode=["xla"], batch=[1, 32768])
-class Jax(Ratios):
+class Jax(Peers):
     """XLA called by TensorFlow over XLA called by JAX, both in one process."""
 
     @pretty("Step over JAX's jit(value_and_grad)")
@@ -43,7 +49,7 @@ class Jax(Ratios):
 
 
 @over("network", "gradient", "mode", "batch", network=["exercise"], mode=["xla"], batch=[1])
-class Floor(Ratios):
+class Floor(Peers):
     """Training over the loop that numba compiles: what is left between TensorFlow and the floor."""
 
     @pretty(f"{STEPS} SGD steps in one call over the floor's")
@@ -53,7 +59,7 @@ class Floor(Ratios):
 
 
 @over("network", "peer", "batch", network=["exercise"], peer=["jax"], batch=[1])
-class PeerFloor(Ratios):
+class PeerFloor(Peers):
     """The same of another library."""
 
     @pretty(f"Another library's {STEPS} SGD steps in one call over the floor's")

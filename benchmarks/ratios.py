@@ -1,10 +1,14 @@
 """Interleaved ratios: a step's time over a yardstick's, both in one process."""
 
+import functools
+
 from manualbp.cases import BASELINE, baseline_of
 from manualbp.measuring import parts
 from manualbp.measuring.step import build_step
 
-from .common import MANUAL, Suite, over, pretty
+from .common import MANUAL, Suite, over, pretty, step
+
+control = functools.cache(parts.build_control)
 
 
 class Ratios(Suite):
@@ -12,6 +16,7 @@ class Ratios(Suite):
 
     rounds = 5
     sample_time = 0.4
+    process = "timing"
 
 
 @over("network", "gradient", "mode", "device", "batch", gradient=MANUAL)
@@ -21,8 +26,8 @@ class Step(Ratios):
     @pretty("Step over the tape's step")
     def ratio_to_tape(self, network, gradient, mode, device, batch):
         return (
-            build_step(gradient, mode, device, batch, network),
-            build_step(baseline_of(gradient), mode, device, batch, network),
+            step(gradient, mode, device, batch, network),
+            step(baseline_of(gradient), mode, device, batch, network),
         )
 
 
@@ -44,7 +49,7 @@ class Concrete(Ratios):
     def ratio_concrete_to_call(self, network, gradient, mode, device, batch):
         return (
             parts.build_concrete(gradient, mode, device, batch, network),
-            build_step(gradient, mode, device, batch, network),
+            step(gradient, mode, device, batch, network),
         )
 
 
@@ -57,8 +62,8 @@ class Absolute(Ratios):
     @pretty("Step over the step in NumPy")
     def ratio_to_numpy(self, network, gradient, mode, device, batch):
         return (
-            build_step(gradient, mode, device, batch, network),
-            parts.build_control(batch, network),
+            step(gradient, mode, device, batch, network),
+            control(batch, network),
         )
 
 

@@ -1,24 +1,29 @@
 """Steady times: the whole step, its parts, and the yardsticks beside it."""
 
 from manualbp.measuring import parts
-from manualbp.measuring.step import build_step
 
-from .common import EVERY, Suite, over, pretty
+from .common import EVERY, Suite, over, pretty, step
+
+
+class Steps(Suite):
+    """What the steady times share."""
+
+    process = "timing"
 
 
 @over("network", "gradient", "mode", "device", "batch", gradient=EVERY)
-class Step(Suite):
+class Step(Steps):
     """Forward pass, mean loss and all gradients."""
 
     rounds = 3
 
     @pretty("Step: forward pass and all gradients")
     def steady_step(self, network, gradient, mode, device, batch):
-        return build_step(gradient, mode, device, batch, network)
+        return step(gradient, mode, device, batch, network)
 
 
 @over("network", "gradient", "mode", "device", "batch", network=["exercise"], batch=[1, 32768])
-class Forward(Suite):
+class Forward(Steps):
     """The forward pass alone, recorded where the gradient is the tape's."""
 
     @pretty("Forward pass alone")
@@ -27,7 +32,7 @@ class Forward(Suite):
 
 
 @over("network", "gradient", "device", "batch", network=["exercise"], batch=[1, 512, 32768])
-class Backward(Suite):
+class Backward(Steps):
     """The backward pass alone, in eager mode, the only one where it can be separated."""
 
     @pretty("Backward pass alone (eager)")
@@ -46,7 +51,7 @@ class Backward(Suite):
     batch=[1],
     steps_per_call=[1, 100],
 )
-class Training(Suite):
+class Training(Steps):
     """Plain SGD; the time is that of one step, however many a call does."""
 
     @pretty("SGD step")
@@ -55,7 +60,7 @@ class Training(Suite):
 
 
 @over("network", "batch")
-class Control(Suite):
+class Control(Steps):
     """The step in plain NumPy: no change of TensorFlow moves it."""
 
     version = "2"  # of 2: NumPy computes in one thread
@@ -67,7 +72,7 @@ class Control(Suite):
 
 
 @over("network", "mode", "device", "batch", network=["exercise"], batch=[1])
-class Harness(Suite):
+class Harness(Steps):
     """A step that computes nothing: what the harness and the call cost."""
 
     @pretty("Harness: an empty step")

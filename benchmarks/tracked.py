@@ -4,7 +4,7 @@ from manualbp.measuring import memory, oracle
 from manualbp.measuring.asv_types import absent_devices_skip
 from manualbp.measuring.step import build_step
 
-from .common import EVERY, Suite, over, pretty
+from .common import EVERY, Suite, over, pretty, step
 
 
 @over("network", "gradient", "mode", "device", "batch", gradient=EVERY)
@@ -12,12 +12,13 @@ class Accuracy(Suite):
     """The largest error of a gradient entry, in units in the last place of its tensor's largest."""
 
     unit = "ulp"
+    process = "timing"
 
     @pretty("Error against float64")
     def track_error_ulp(self, network, gradient, mode, device, batch):
         with absent_devices_skip():
-            step = build_step(gradient, mode, device, batch, network)
-        errors = oracle.reference_errors(step.problem, step.gradients())
+            built = step(gradient, mode, device, batch, network)
+        errors = oracle.reference_errors(built.problem, built.gradients())
         return round(max(error.ulp for error in errors), 2)
 
 

@@ -4,7 +4,6 @@ import argparse
 import ast
 import csv
 import datetime as dt
-import random
 import subprocess
 import sys
 import time
@@ -16,11 +15,13 @@ from typing import Any
 
 from rich.console import Console
 
+from manualbp.cli.cells import Outcome
 from manualbp.cli.gate import CONFIRMATION, SCREENING
-from manualbp.cli.progress import ticking
-from manualbp.cli.run import positive
-from manualbp.cli.sides import Key, Side, in_turns, install, open_side
-from manualbp.cli.suite import check_machine_name
+from manualbp.cli.machine import check_machine_name
+from manualbp.cli.progress import Countdown, ticking
+from manualbp.cli.run import attributes as shared_attributes
+from manualbp.cli.run import describe, positive
+from manualbp.cli.sides import Key, Side, grouped, install, open_side, serving, shuffled
 from manualbp.cli.tree import SuiteError, describe_commit, describe_tree, find_project
 
 ROUNDS = SCREENING + CONFIRMATION
@@ -135,11 +136,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Process:
-    """One process to measure: the arm it belongs to, its side and cell, asv's attributes."""
+    """One process to measure: the arm it belongs to, its side and cells, asv's attributes."""
 
     arm: str
-    side: str
-    key: Key
+    side: Side
+    keys: tuple[Key, ...]
     attributes: Mapping[str, float]
 
 
@@ -174,7 +175,9 @@ def calibrate(
                 processes(sides, condition, number, arguments.slowdowns)
                 for number in range(1, ROUNDS + 1)
             ]
-            console.print(f"{condition}: {sum(map(len, plan))} processes in {ROUNDS} rounds")
+            console.print(
+                f"{condition}: {sum(len(g) for r in plan for g in r)} processes in {ROUNDS} rounds"
+            )
             with neighbour(condition == "busy"):
                 measure(sides, plan, (series, condition), values, deadline, console)
     except KeyboardInterrupt:
@@ -185,24 +188,31 @@ def calibrate(
 
 def processes(
     sides: list[Side], condition: str, number: int, slowdowns: list[float]
-) -> list[Process]:
-    """List what is measured in one round."""
+) -> list[list[Process]]:
+    """List what is measured in one round: the processes of each group of cells."""
     listed = []
-    for key in sides[0].cells:
-        benchmark, parameters = key
-        tried = benchmark.endswith("ratio_to_tape") and "'exercise'" in parameters
-        if tried:
-            listed += [Process(side.name, side.name, key, {}) for side in sides]
-        elif condition == "idle" and number <= MARGIN_ROUNDS:
-            listed.append(Process(sides[0].name, sides[0].name, key, {}))
-        if tried and is_slowed(parameters):
-            for slowdown in slowdowns:
-                share = {"slowdown": slowdown / 100}
-                listed.append(Process(f"slower-{slowdown:g}", sides[1].name, key, share))
-                if condition == "idle" and number <= ALONE_ROUNDS:
-                    alone = {**share, "slowdown_alone": 1.0}
-                    listed.append(Process(f"alone-{slowdown:g}", sides[1].name, key, alone))
+    for group in grouped(sides[0].cells, sides[0]):
+        tried = tuple(key for key in group if is_tried(key))
+        slowed = tuple(key for key in tried if is_slowed(key[1]))
+        others = tuple(key for key in group if key not in tried)
+        mine = [Process(side.name, side, tried, {}) for side in sides if tried]
+        if others and condition == "idle" and number <= MARGIN_ROUNDS:
+            mine.append(Process(sides[0].name, sides[0], others, {}))
+        for slowdown in slowdowns if slowed else ():
+            share = {"slowdown": slowdown / 100}
+            mine.append(Process(f"slower-{slowdown:g}", sides[1], slowed, share))
+            if condition == "idle" and number <= ALONE_ROUNDS:
+                alone = {**share, "slowdown_alone": 1.0}
+                mine.append(Process(f"alone-{slowdown:g}", sides[1], slowed, alone))
+        if mine:
+            listed.append(mine)
     return listed
+
+
+def is_tried(key: Key) -> bool:
+    """Choose the cells that are compared among the arms: the answer's."""
+    benchmark, parameters = key
+    return benchmark.endswith("ratio_to_tape") and "'exercise'" in parameters
 
 
 def is_slowed(parameters: tuple[str, ...]) -> bool:
@@ -216,7 +226,7 @@ def is_slowed(parameters: tuple[str, ...]) -> bool:
 
 def measure(
     sides: list[Side],
-    plan: list[list[Process]],
+    plan: list[list[list[Process]]],
     origin: tuple[str, str],
     values: Path,
     deadline: float,
@@ -224,30 +234,36 @@ def measure(
 ) -> None:
     """Measure round by round and append each value to the file ``values``."""
     failed: set[Key] = set()
-    with ticking(console, sum(map(len, plan)), deadline) as ticker:
-        for number, listed in enumerate(plan, start=1):
-            by_key: dict[Key, dict[str, list[Process]]] = {}
-            for process in listed:
-                by_key.setdefault(process.key, {}).setdefault(process.side, []).append(process)
-            for side, key in in_turns(sides, by_key):
-                mine = by_key[key].get(side.name, [])
-                for process in random.sample(mine, len(mine)):
+    left = sum(len(group) for round_ in plan for group in round_)
+    countdown = Countdown(left, deadline, guess=4.0)
+    with ticking(console, countdown.left) as ticker, shared_attributes(quick=False) as asked:
+        for number, groups in enumerate(plan, start=1):
+            with serving(sides):
+                # A group's processes one right after the other, whatever arm they belong to.
+                for process in [one for group in shuffled(groups) for one in shuffled(group)]:
                     if time.monotonic() > deadline:
                         console.print("time is over; --minutes gives more")
                         return
-                    ticker.doing(f"round {number}: {side.cells[key]}")
-                    if key not in failed and side.suite is not None:
-                        outcome = side.suite.try_out(side.cells[key], dict(process.attributes))
-                        if outcome.status == "ok":
-                            append(values, (*origin, number, process.arm), key, outcome.value)
-                        else:
+                    keys = [key for key in process.keys if key not in failed]
+                    cells = [process.side.cells[key] for key in keys]
+                    if cells and process.side.suite is not None:
+                        ticker.doing(f"round {number}: {describe(cells)}")
+                        asked_here = {**asked, **process.attributes}
+                        outcomes = process.side.suite.try_out(cells, asked_here)
+                        for key, cell in zip(keys, cells, strict=True):
+                            outcome = outcomes[cell]
+                            if outcome.status in ("ok", "disturbed"):
+                                append(values, (*origin, number, process.arm), key, outcome)
+                                continue
                             failed.add(key)
-                            text = f"{outcome.status}: {side.cells[key]}: {outcome.reason}"
+                            text = f"{outcome.status}: {cell}: {outcome.reason}"
                             console.print(text, style="red", markup=False)
+                    left -= 1
+                    countdown.done(1, left)
                     ticker.done()
 
 
-def append(path: Path, origin: tuple[Any, ...], key: Key, value: float) -> None:
+def append(path: Path, origin: tuple[Any, ...], key: Key, outcome: Outcome) -> None:
     """Add one value to the file; its columns are ``manualbp.reading.calibration.VALUES``."""
     from manualbp.reading.calibration import VALUES
     from manualbp.reading.frame import QUANTITIES
@@ -264,7 +280,8 @@ def append(path: Path, origin: tuple[Any, ...], key: Key, value: float) -> None:
         if is_new:
             writer.writerow(VALUES)
         row = dict(zip(VALUES, origin, strict=False)) | case
-        row |= {"benchmark": benchmark, "quantity": quantity, "value": value}
+        row |= {"benchmark": benchmark, "quantity": quantity}
+        row |= {"value": outcome.value, "status": outcome.status}
         writer.writerow([row.get(column, "") for column in VALUES])
 
 

@@ -3,7 +3,7 @@
 import argparse
 import datetime as dt
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,12 @@ from rich.console import Console
 
 from manualbp.cases import DEVICES
 from manualbp.cli import compare as compare_command
-from manualbp.cli.progress import ticking
+from manualbp.cli.machine import check_machine_name
 from manualbp.cli.run import positive
-from manualbp.cli.sides import Key, Side, in_turns, install, open_side
-from manualbp.cli.suite import WITHOUT_PEERS, check_machine_name
+from manualbp.cli.sides import Key, Side, install, open_side
+from manualbp.cli.suite import WITHOUT_PEERS
 from manualbp.cli.tree import SuiteError, Tree, describe_commit, describe_tree, find_project
+from manualbp.cli.turns import measure_by_turns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,49 +155,13 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
     )
 
 
-def measure_by_turns(
-    sides: Sequence[Side], processes: Mapping[Key, int], deadline: float, console: Console
-) -> None:
-    """Measure each cell in so many processes on every side, round by round, until the deadline.
-
-    A cell that failed or was skipped on one side is measured no further on any.
-    """
-    if not all(side.suite for side in sides):
-        return  # nothing could be compared
-    total = len(sides) * sum(processes.values())
-    finished: set[Key] = set()
-    skipped: set[str] = set()
-    with ticking(console, total, deadline) as ticker:
-        for number in range(1, max(processes.values(), default=0) + 1):
-            keys = [key for key, count in processes.items() if number <= count]
-            for side, key in in_turns(sides, [key for key in keys if key not in finished]):
-                if time.monotonic() > deadline:
-                    console.print("time is over; --minutes gives more")
-                    return
-                if key in finished or side.suite is None:
-                    continue
-                ticker.doing(f"round {number}, {side.name}: {side.cells[key]}")
-                outcome = side.suite.measure(side.cells[key], {})
-                ticker.done()
-                if outcome.status == "ok":
-                    continue
-                finished.add(key)
-                ticker.total -= len(sides) * (processes[key] - number)
-                if outcome.status == "failed":
-                    text = f"failed in the {side.name}: {side.cells[key]}: {outcome.reason}"
-                    console.print(text, style="red", markup=False)
-                elif outcome.reason not in skipped:
-                    skipped.add(outcome.reason)
-                    console.print(f"cells skipped: {outcome.reason}", markup=False)
-
-
 def stored(side: Side) -> "pd.DataFrame":
     """Read what a side has measured; an empty table where that is nothing."""
     from manualbp.reading.frame import empty, load_results
 
-    if side.suite is None or not side.suite.results_file.is_file():
+    if side.suite is None or not side.suite.store.file.is_file():
         return empty()
-    return load_results(side.suite.results_file)
+    return load_results(side.suite.store.file)
 
 
 def known_margins(

@@ -6,7 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from manualbp.cli.suite import last_line, results_folder
+from manualbp.cli.cells import last_line
+from manualbp.cli.suite import results_folder
 from manualbp.cli.tree import SuiteError, find_project
 
 DESCRIPTION = """

@@ -1,34 +1,60 @@
 """``manualbp run``: measure with asv, save under the commit, report and say what came out."""
 
 import argparse
+import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from manualbp.cases import DEVICES
+from manualbp.cli.cells import Cell, Outcome
+from manualbp.cli.machine import check_machine_name
+from manualbp.cli.plan import Plan, is_answer
 from manualbp.cli.progress import ticking
-from manualbp.cli.suite import Cell, Outcome, Suite, check_machine_name, checked_out, in_rounds
+from manualbp.cli.suite import Suite, checked_out
 from manualbp.cli.tree import SuiteError, find_project
 
+MINUTES, QUICK_MINUTES = 10.0, 2.0
+"""How long a run takes at most, from the command to the printed headline."""
+
 QUICK = {"sample_time": 0.1, "warmup_time": 0.05}
-"""Seconds per process of a quick look: its medians are right, its spread is unknown."""
+"""Seconds per process of a quick look."""
+
+QUICK_ROUNDS = 3
+"""Processes of a quick look for each cell: the fewest that give an interval worth the name."""
+
+PATIENCE_S = 1.0
+"""How long a process waits for quiet spells: further ones are tried while time remains."""
+
+REPORT_S, REPORT_SHARE = 8.0, 1.5
+"""Seconds kept for the report at least, and as a share of what reading the suite took: both import
+much and are slow on a busy machine alike."""
 
 DESCRIPTION = """
-Measure the suite with asv in this environment, cell by cell, each in a fresh process, and save
-after every cell.  Ctrl-C keeps what was measured, and reports it.  A second run at the same commit
-adds its processes to the first one's.
+Measure the suite with asv in this environment, in fresh processes, and save after each.  Ctrl-C
+keeps what was measured, and reports it.  A second run at the same commit adds its processes to the
+first one's.
 
-The first round measures every cell once; further rounds add processes, which narrows the
-intervals, until each cell has its number or the time is over.
+The answer comes first: the exercise's ratios to the tape, in every mode, at every batch, each in
+five processes.  Then everything else is measured once; then further processes narrow the intervals
+that still contain 1 and the widest, until all are within 1 % or the time is over.  Cells of one
+mode, device and batch share a process, and each has a value of its own in it.
+
+A value that was taken while the machine was busy is no sample.  It is kept apart with its reason,
+and tried again while time remains.
 """
 
 EPILOG = """
 examples:
-  manualbp run                          everything but other libraries, at most 10 minutes
-  manualbp run --quick                  steps and ratios only, one process each, 2 minutes
+  manualbp run                          everything but other libraries, in 10 minutes
+  manualbp run --quick                  the answer alone, three processes a cell, in 2 minutes
+  manualbp run --minutes 30             narrower intervals
   manualbp run --bench ratio_to_tape    one benchmark (a regular expression, as asv's)
   manualbp run --bench 'steady_step.*xla' --device CPU:0
   manualbp run --bench peers            the same step in JAX, PyTorch, Keras, numba
@@ -46,7 +72,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="a look within 2 minutes")
+    parser.add_argument("--quick", action="store_true", help="the answer alone, within 2 minutes")
     parser.add_argument("--bench", metavar="REGEX", help="only benchmarks that match")
     parser.add_argument(
         "--machine", metavar="NAME", help="name to store results under (default: the processor's)"
@@ -60,8 +86,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--minutes",
         type=positive,
-        default=9.5,
-        help="start no process after this time (default: %(default)s)",
+        help=f"how long it may take in all (default: {MINUTES:g}, with --quick {QUICK_MINUTES:g})",
     )
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report"), help="folder of the report"
@@ -79,38 +104,49 @@ def positive(text: str) -> float:
 
 @dataclass
 class Tally:
-    """What became of the cells so far."""
+    """What became of the cells so far: how many values by outcome, and reasons."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
-    finished: set[tuple[str, int]] = field(default_factory=set)
+    disturbed: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
     out_of_time: bool = False
 
     def add(self, cell: Cell, outcome: Outcome) -> None:
-        """Count an outcome; a cell that failed or was skipped is not tried again."""
-        if outcome.status == "ok":
-            self.counts["measured"] += 1
-            return
-        self.finished.add((cell.benchmark, cell.index))
+        """Count an outcome."""
+        self.counts[outcome.status] += 1
         if outcome.status == "failed":
             self.failed[str(cell)] = outcome.reason
-        else:
+        elif outcome.status == "skipped":
             self.skipped[outcome.reason] += 1
+        elif outcome.status == "disturbed":
+            self.disturbed[outcome.reason] += 1
+        elif outcome.status == "ok":
+            self.failed.pop(str(cell), None)  # by itself it works
+
+    @property
+    def discarded(self) -> str:
+        """Say how many values were discarded."""
+        count = self.counts["disturbed"]
+        return f"{count} of {count + self.counts['ok']} values discarded: the machine was busy"
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
+    started = time.monotonic()
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     output = arguments.output.absolute()
+    minutes = arguments.minutes or (QUICK_MINUTES if arguments.quick else MINUTES)
     try:
         machine = check_machine_name(arguments.machine)
         console.print("reading the suite (imports TensorFlow once) …")
         project = find_project()
         source = checked_out(project)
         suite = Suite(project, source, machine, arguments.bench)
-        cells = suite.cells(devices=arguments.device, quick=arguments.quick)
+        cells = suite.cells(arguments.device)
+        if arguments.quick:
+            cells = [replace(cell, rounds=QUICK_ROUNDS) for cell in cells if is_answer(cell)]
         if not cells:
             raise SuiteError("nothing to measure: --bench, --device and --quick leave no cell")
         if source.tree.dirty:
@@ -118,9 +154,15 @@ def run(arguments: argparse.Namespace) -> int:
                 f"the tree has uncommitted changes: results go to {source.results}, "
                 f"under the name {source.tree.name}"
             )
-        tally = measure(suite, cells, QUICK if arguments.quick else {}, arguments, console)
+        console.print(
+            f"{len(cells)} cells of {source.tree.name}, at most {minutes:g} minutes; "
+            "Ctrl-C keeps what is measured"
+        )
+        report_s = max(REPORT_S, REPORT_SHARE * (time.monotonic() - started))
+        deadline = started + 60 * minutes - report_s
+        tally = measure(suite, cells, deadline, console, quick=arguments.quick)
     except SuiteError as error:
-        console.print(f"manualbp: {error}", style="red")
+        console.print(f"manualbp: {error}", style="red", markup=False)
         return 1
     summarize(tally, console)
     print_report(suite, output)
@@ -130,50 +172,76 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def measure(
-    suite: Suite,
-    cells: list[Cell],
-    attributes: dict[str, float],
-    arguments: argparse.Namespace,
-    console: Console,
+    suite: Suite, cells: Sequence[Cell], deadline: float, console: Console, *, quick: bool
 ) -> Tally:
-    """Measure the cells round by round until done, out of time, or interrupted."""
+    """Measure what the plan says until all is done, the deadline is there, or interrupted."""
     tally = Tally()
-    deadline = time.monotonic() + 60 * arguments.minutes
-    total = sum(cell.rounds for cell in cells)
-    console.print(
-        f"{len(cells)} cells of {suite.source.tree.name}, {total} processes, "
-        f"at most {arguments.minutes:g} minutes; Ctrl-C keeps what is measured"
-    )
+    plan = Plan(cells, suite.store.samples, narrow=not quick)
+
+    def left() -> float:
+        return min(plan.seconds_left(), deadline - time.monotonic())
+
     try:
-        with ticking(console, total, deadline) as ticker:
-            for number, chosen in in_rounds(cells):
+        with ticking(console, left) as ticker, attributes(quick=quick) as asked:
+            for groups in plan.rounds():
                 # A server of its own, so that what one import happens to bring (hashes,
                 # addresses) is not shared by all values of a cell.
                 with suite.running():
-                    for cell in chosen:
-                        if time.monotonic() > deadline:
+                    for group in groups:
+                        if time.monotonic() + plan.seconds(group) > deadline:
                             tally.out_of_time = True
-                            return tally
-                        if (cell.benchmark, cell.index) in tally.finished:
-                            continue
-                        ticker.doing(f"round {number}: {cell}")
-                        outcome = suite.measure(cell, attributes)
-                        tally.add(cell, outcome)
-                        if outcome.status != "ok":  # its further rounds are not needed
-                            ticker.total -= cell.rounds - number
+                            continue  # a shorter one may fit
+                        ticker.doing(describe(group))
+                        shared = asked if group[0].process else {"patience": PATIENCE_S}
+                        outcomes = suite.measure(group, shared, deadline - time.monotonic())
+                        plan.record(outcomes)
+                        for cell, outcome in outcomes.items():
+                            tally.add(cell, outcome)
+                        warn_of_disturbance(tally, outcomes, console)
                         ticker.done()
+                if tally.out_of_time:
+                    return tally
     except KeyboardInterrupt:
         tally.interrupted = True
     return tally
 
 
+@contextmanager
+def attributes(*, quick: bool) -> Iterator[dict[str, Any]]:
+    """Yield the attributes of processes that several cells share.
+
+    XLA's programs are kept for the run's further processes: compiling them is no part of what
+    these cells measure.
+    """
+    with tempfile.TemporaryDirectory(prefix="manualbp-xla-") as compiled:
+        yield {"patience": PATIENCE_S, "compiled": compiled, **(QUICK if quick else {})}
+
+
+def describe(group: Sequence[Cell]) -> str:
+    """Say what a process measures."""
+    return str(group[0]) + (f" and {len(group) - 1} more cells" if len(group) > 1 else "")
+
+
+def warn_of_disturbance(tally: Tally, outcomes: dict[Cell, Outcome], console: Console) -> None:
+    """Say that the machine is busy: at the first discarded value, and at every hundredth."""
+    disturbed = sum(outcome.status == "disturbed" for outcome in outcomes.values())
+    count = tally.counts["disturbed"]
+    if disturbed and (count == disturbed or count // 100 > (count - disturbed) // 100):
+        reason = next(o.reason for o in outcomes.values() if o.status == "disturbed")
+        console.print(
+            f"{tally.discarded} ({reason}); they are tried again while time remains", markup=False
+        )
+
+
 def summarize(tally: Tally, console: Console) -> None:
-    """Say what was measured, what failed and what was skipped, apart."""
-    console.print(f"{tally.counts['measured']} processes measured, all saved")
+    """Say what was measured, what failed, was skipped or disturbed, apart."""
+    console.print(f"{tally.counts['ok']} values measured, all saved")
     if tally.interrupted:
         console.print("interrupted: what was measured is kept, run again to add to it")
     if tally.out_of_time:
         console.print("time is over: run again to add processes, or give --minutes more")
+    if tally.disturbed:
+        console.print(f"{tally.discarded}; 'manualbp doctor' says what disturbs")
     for reason, count in tally.skipped.items():
         console.print(f"{count} cells skipped: {reason}", markup=False)
     for name, reason in tally.failed.items():
@@ -182,11 +250,11 @@ def summarize(tally: Tally, console: Console) -> None:
 
 def print_report(suite: Suite, output: Path) -> None:
     """Write the report and print the headline and where everything is."""
-    if not suite.results_file.is_file():
+    if not suite.store.file.is_file():
         print("nothing was measured, so there is nothing to report")
         return
     from manualbp.reading.report import write_report
 
-    report = write_report(suite.results_file, output)
+    report = write_report(suite.store.file, output)
     print(report.headline)
-    print(f"\nreport:  {output / 'index.html'}\nresults: {suite.results_file}")
+    print(f"\nreport:  {output / 'index.html'}\nresults: {suite.store.file}")

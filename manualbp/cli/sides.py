@@ -10,12 +10,17 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from manualbp.cli.suite import Cell, Source, Suite
+from manualbp.cli.cells import Cell
+from manualbp.cli.plan import process_of
+from manualbp.cli.suite import Source, Suite
 from manualbp.cli.tree import SuiteError, Tree
+
+Item = TypeVar("Item")
 
 Key = tuple[str, tuple[str, ...]]
 """What a cell is called on every side: its benchmark and parameters (indices may differ)."""
@@ -76,26 +81,36 @@ def open_side(
         suite = Suite(project, source, machine, bench)
     except SuiteError as error:
         return Side(name, None, {}, str(error))
-    cells = suite.cells(devices=devices, quick=False)
+    cells = suite.cells(devices)
     return Side(name, suite, {(cell.benchmark, cell.parameters): cell for cell in cells})
 
 
-def in_turns(sides: Sequence[Side], keys: Iterable[Key]) -> Iterator[tuple[Side, Key]]:
-    """Start a fresh fork server for each side and yield what to measure in one round.
-
-    Cells come in random order, and a cell's sides one right after the other in random order, so
-    that whatever the machine does meanwhile falls on the sides alike.
-    """
-    keys = list(keys)
-    random.shuffle(keys)
+@contextmanager
+def serving(sides: Sequence[Side]) -> Iterator[None]:
+    """Keep a fresh fork server for each side meanwhile: one for each round of measuring."""
     with ExitStack() as servers:
         for side in sides:
             if side.suite is not None:
                 servers.enter_context(side.suite.running())
-        for key in keys:
-            for side in random.sample(sides, len(sides)):
-                if key in side.cells:
-                    yield side, key
+        yield
+
+
+def shuffled(items: Iterable[Item]) -> list[Item]:
+    """Return the items in random order.
+
+    What is measured in a round comes in random order, and its sides one right after the other in
+    random order, so that whatever the machine does meanwhile falls on the sides alike.
+    """
+    listed = list(items)
+    return random.sample(listed, len(listed))
+
+
+def grouped(keys: Iterable[Key], side: Side) -> list[list[Key]]:
+    """Put keys together whose cells may share a process."""
+    groups: dict[object, list[Key]] = {}
+    for key in keys:
+        groups.setdefault(process_of(side.cells[key]), []).append(key)
+    return list(groups.values())
 
 
 def _extract(project: Path, tree: Tree, folder: Path) -> None:

@@ -3,44 +3,53 @@
 ``asv run`` saves when everything is done, names an existing environment by its path and takes a
 dirty tree for its last commit.  Here asv's own parts (discovery, fork server, result files) are
 put together so that every cell is saved as soon as it is measured.  All that touches asv's
-internals, which are not a public interface, is in this file; hence asv's version is bounded in
-pyproject.toml.
+internals, which are not a public interface, is in this file, ``store.py`` and ``machine.py``;
+hence asv's version is bounded in pyproject.toml.
 """
 
-import ast
 import datetime as dt
 import itertools
+import json
 import logging
-import math
 import os
-import platform
 import re
+import struct
 import sys
 import tempfile
+import time
 import tomllib
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from asv import runner, util
 from asv.benchmarks import Benchmarks
 from asv.config import Config
-from asv.console import log
-from asv.environment import ExistingEnvironment, get_env_name
-from asv.machine import Machine, MachineCollection
+from asv.environment import ExistingEnvironment
 from asv.repo import get_repo
-from asv.results import Results
 
-from manualbp.cases import is_measured
+from manualbp.cli.cells import (
+    Cell,
+    Outcome,
+    crashed,
+    is_in_suite,
+    last_line,
+    outcome,
+    plain_outcome,
+    timed_out,
+)
+from manualbp.cli.store import Store
 from manualbp.cli.tree import CONFIG, SuiteError, Tree, check_installation, describe_tree
 
 WITHOUT_PEERS = r"^(?!peers\.)"
 """All benchmarks but those of other libraries, which are measured only where they are asked for:
 they are context, and would take the time of what a run is about."""
+
+TIMEOUT_S, TIMEOUT_MORE_S = 120.0, 10.0
+"""Seconds that a process may take for its first cell, where the suite says nothing, and for each
+further one."""
 
 DIRTY_RESULTS = Path(".asv/results-of-dirty-trees")
 
@@ -71,51 +80,12 @@ def checked_out(project: Path) -> Source:
     return Source(tree, project / config.benchmark_dir, project / results)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One cell of one benchmark, and how many processes it is to be measured in."""
-
-    benchmark: str
-    index: int
-    parameters: tuple[str, ...]
-    rounds: int
-
-    def __str__(self) -> str:
-        values = ", ".join(value.strip("'") for value in self.parameters)
-        return f"{self.benchmark}({values})" if values else self.benchmark
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one process made of a cell: ``ok`` and a value; ``failed`` or ``skipped``, and why."""
-
-    status: str
-    reason: str = ""
-    value: float = math.nan
-
-
 def results_folder(project: Path) -> Path:
     """Return the folder of the project's results, as asv's configuration names it."""
     try:
         return project / str(Config.load(str(project / CONFIG)).results_dir)
     except (util.UserError, ValueError) as error:  # the latter for what is not even JSON
         raise SuiteError(f"asv cannot read {CONFIG}: {error}") from None
-
-
-def default_machine_name() -> str:
-    """Name this machine by its processor and cores, never by its host name."""
-    cpu = str(util.get_cpu_info()) or platform.machine()
-    words = re.sub(r"\(r\)|\(tm\)|\bcpu\b|\bprocessor\b|@.*", " ", cpu.lower())
-    slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")
-    return f"{slug or 'machine'}-{os.cpu_count()}core"
-
-
-def check_machine_name(name: str | None) -> str:
-    """Return the name to store results under, or raise ``SuiteError`` if it can be no folder's."""
-    name = name or default_machine_name()
-    if not name.strip() or "/" in name:
-        raise SuiteError(f"--machine {name!r} cannot name a folder")
-    return name
 
 
 class Suite:
@@ -150,110 +120,108 @@ class Suite:
         if not self._benchmarks:
             raise SuiteError(f"no benchmark matches --bench {bench!r}: see 'asv show' for names")
         self._config = config
-        self._seconds: defaultdict[str, float] = defaultdict(float)
-        self._results = self._open_results(machine)
+        self.store = Store(source.results, source.tree, machine, self._benchmarks)
 
-    def _open_results(self, machine: str) -> Any:
-        registered = register_machine(machine)
-        registered.save(str(self.source.results))
-        self._benchmarks.save()
-        python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        requirements = {"tensorflow": version("tensorflow")}
-        parameters = {**registered.__dict__, "python": python, **requirements}
-        name = get_env_name("existing", python, requirements, {})
-        tree = self.source.tree
-        results = Results(parameters, requirements, tree.name, tree.date, python, name, {})
-        results.load_data(str(self.source.results))
-        self.results_file = self.source.results / results._filename
-        return results
-
-    def cells(self, *, devices: list[str] | None, quick: bool) -> list[Cell]:
-        """List the cells to measure: all, those on ``devices``, or those of a quick look."""
+    def cells(self, devices: list[str] | None) -> list[Cell]:
+        """List the cells that were chosen, all of them or those on ``devices``."""
         cells = []
         for name, benchmark in sorted(self._benchmarks.items()):
             selected = self._benchmarks.benchmark_selection.get(name)
-            names = benchmark["param_names"]
+            names = tuple(benchmark["param_names"])
             for index, values in enumerate(itertools.product(*benchmark["params"])):
                 parameters = dict(zip(names, values, strict=True))
                 if selected is not None and index not in selected:
                     continue
                 if devices and parameters.get("device", repr(devices[0])) not in map(repr, devices):
                     continue
-                if not is_in_suite(parameters) or (quick and not in_quick_look(name, parameters)):
+                if not is_in_suite(parameters):
                     continue
-                rounds = 1 if quick else int(benchmark.get("rounds", 1))
-                cells.append(Cell(name, index, values, rounds))
+                rounds = int(benchmark.get("rounds", 1))
+                process = str(benchmark.get("process", ""))
+                cells.append(Cell(name, index, names, values, rounds, process))
         return cells
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Keep asv's fork server running; it imports the suite once for all cells."""
-        method = self._config.launch_method or "spawn"
-        self._spawner = runner.get_spawner(
-            self._environment, self._benchmarks.benchmark_dir, method
-        )
+        self._start()
         try:
-            ready, output = self._spawner.preimport()
-            if not ready:
-                raise SuiteError(f"importing the suite failed: {last_line(output)}")
             yield
         finally:
             self._spawner.close()
 
-    def measure(self, cell: Cell, attributes: dict[str, float]) -> Outcome:
-        """Measure a cell in one fresh process, add the value to its others and save.
+    def _start(self) -> None:
+        method = self._config.launch_method or "spawn"
+        self._spawner = runner.get_spawner(
+            self._environment, self._benchmarks.benchmark_dir, method
+        )
+        ready, output = self._spawner.preimport()
+        if not ready:
+            self._spawner.close()
+            raise SuiteError(f"importing the suite failed: {last_line(output)}")
 
+    def measure(
+        self, cells: Sequence[Cell], attributes: Mapping[str, Any], timeout: float | None = None
+    ) -> dict[Cell, Outcome]:
+        """Measure cells in one fresh process, add their values to their others and save.
+
+        ``timeout`` is when the run's time is over: what is not measured by then is unfinished.
         Raises ``KeyboardInterrupt`` when interrupted; what is saved stays.
         """
         started = dt.datetime.now(dt.UTC)
-        result = self._run(cell, attributes)
-        self._seconds[cell.benchmark] += (dt.datetime.now(dt.UTC) - started).total_seconds()
-        self._results.add_result(
-            self._benchmarks[cell.benchmark],
-            result,
-            started_at=started,
-            duration=self._seconds[cell.benchmark],
-            record_samples=True,
-            append_samples=True,
-            selected_idx={cell.index},
-        )
-        self._save()
-        return outcome(result, cell.index)
+        outcomes = self.try_out(cells, attributes, timeout)
+        self.store.add(outcomes, started)
+        return outcomes
 
-    def try_out(self, cell: Cell, attributes: dict[str, float]) -> Outcome:
-        """Measure a cell in one fresh process and store nothing."""
-        return outcome(self._run(cell, attributes), cell.index)
+    def try_out(
+        self, cells: Sequence[Cell], attributes: Mapping[str, Any], timeout: float | None = None
+    ) -> dict[Cell, Outcome]:
+        """Measure cells in one fresh process and store nothing."""
+        own = float(self._benchmarks[cells[0].benchmark].get("timeout") or TIMEOUT_S)
+        own += TIMEOUT_MORE_S * (len(cells) - 1)
+        limit = own if timeout is None else min(own, timeout)
+        asked = {**attributes, "together": [cell.asv_name for cell in cells]}
+        started = time.monotonic()
+        result, output, status = self._run(cells[0].asv_name, asked, limit)
+        seconds = (time.monotonic() - started) / len(cells)
+        if status == util.TIMEOUT_RETCODE:
+            return dict.fromkeys(cells, timed_out(limit, seconds, unfinished=limit < own))
+        if status != 0:
+            return dict.fromkeys(cells, crashed(output, status, seconds))
+        if not isinstance(result, dict) or "cells" not in result:
+            # One of asv's own types, or a suite that measures one cell a process.
+            first, *others = cells
+            found = {first: plain_outcome(result, output, seconds * len(cells))}
+            for cell in others:
+                found |= self.try_out([cell], attributes, timeout)
+            return found
+        said = {entry["name"]: entry for entry in result["cells"]}
+        return {cell: outcome(said[cell.asv_name], seconds) for cell in cells}
 
-    def _run(self, cell: Cell, attributes: dict[str, float]) -> Any:
-        try:
-            return runner.run_benchmark(
-                self._benchmarks[cell.benchmark],
-                self._spawner,
-                profile=False,
-                selected_idx={cell.index},
-                extra_params=attributes,
-            )
-        except util.UserError as error:  # asv's word for Ctrl-C
-            raise KeyboardInterrupt from error
-
-    def _save(self) -> None:
-        # Written beside and renamed: whatever interrupts this, one whole file is there.
-        with tempfile.TemporaryDirectory(dir=self.source.results, prefix=".saving-") as staging:
-            self._results.save(staging)
-            os.replace(Path(staging) / self._results._filename, self.results_file)
-
-
-def outcome(result: Any, index: int) -> Outcome:
-    """Read asv's three kinds of result: a number, null for failed, NaN for skipped."""
-    value = result.result[index]
-    if value is None:
-        return Outcome("failed", last_line(result.stderr))
-    if isinstance(value, float) and math.isnan(value):
-        skipped = re.search(r"asv: skipped: (.*)", result.stderr)
-        return Outcome("skipped", skipped.group(1) if skipped else "")
-    # Of the suite's own types: this process's one value; of asv's: the number itself.
-    samples = result.samples[index]
-    return Outcome("ok", value=float(samples[0] if samples else value))
+    def _run(
+        self, name: str, attributes: Mapping[str, Any], timeout: float
+    ) -> tuple[Any, str, int]:
+        """Have asv's runner measure; return its result (None without one), output and status."""
+        with tempfile.TemporaryDirectory(prefix="manualbp-") as folder:
+            file = Path(folder) / "result.json"
+            try:
+                output, status = self._spawner.run(
+                    name=name,
+                    params_str=json.dumps(attributes),
+                    profile_path="None",
+                    result_file_name=str(file),
+                    timeout=timeout,
+                    cwd=folder,
+                )
+            except KeyboardInterrupt:
+                self._spawner.interrupt()
+                raise
+            except (util.UserError, OSError, struct.error) as error:
+                self._spawner.close()
+                self._start()
+                return None, f"asv's fork server ended while this was measured: {error}", 1
+            result = json.loads(file.read_text()) if status == 0 and file.is_file() else None
+            return result, output, status
 
 
 @contextmanager
@@ -274,41 +242,3 @@ def raised(output: str) -> str:
     """Return the last line of a program's output that names an exception, if any does."""
     found = re.findall(r"^\s*(\w+(?:Error|Exception)\b: .*)$", output, re.MULTILINE)
     return found[-1].strip() if found else ""
-
-
-def last_line(output: str) -> str:
-    """Return the last line of a program's output that says something."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1] if lines else "no output"
-
-
-def is_in_suite(parameters: dict[str, str]) -> bool:
-    """Tell whether the suite measures the case of these parameters, which are reprs."""
-    names = ("network", "gradient", "batch")
-    values = {name: ast.literal_eval(parameters[name]) for name in names if name in parameters}
-    return is_measured(values.get("network"), values.get("gradient"), values.get("batch"))
-
-
-def in_quick_look(benchmark: str, parameters: dict[str, str]) -> bool:
-    """Tell whether a cell belongs to a quick look: steps and ratios of the exercise's network."""
-    quantity = benchmark.rsplit(".", 1)[-1]
-    return quantity in ("steady_step", "ratio_to_tape", "steady_numpy") and (
-        parameters.get("network") == "'exercise'"
-    )
-
-
-def register_machine(name: str) -> Any:
-    """Register a machine with asv under a chosen name, asking nothing."""
-    path = MachineCollection.get_machine_file_path()
-    known = util.load_json(path) if os.path.isfile(path) else {}
-    with log.set_level(
-        logging.CRITICAL
-    ):  # asv would complain that it does not know the machine yet
-        facts = {**Machine.get_defaults(), **known.get(name, {}), "machine": name}
-        return Machine.load(machine_name=name, **facts)
-
-
-def in_rounds(cells: list[Cell]) -> Iterator[tuple[int, list[Cell]]]:
-    """Yield the cells of each round, so that a slow minute does not hit one cell's samples all."""
-    for number in range(1, max((cell.rounds for cell in cells), default=0) + 1):
-        yield number, [cell for cell in cells if number <= cell.rounds]

@@ -4,33 +4,44 @@ asv times a ``time_*`` method cold or through its ``setup``, whichever comes fir
 step that is built once and must be warm.  Here a benchmark method *prepares* what is timed, and
 the type measures it:
 
-- ``steady_*`` returns a callable; its steady time is measured (``measure.seconds_per_call``);
-- ``ratio_*`` returns two callables, measured interleaved (``measure.ratio``);
+- ``steady_*`` returns a callable; its steady time is measured (``measure.steady_time``);
+- ``ratio_*`` returns two callables, measured interleaved (``measure.ratios``);
 - ``first_*`` is a generator that yields a callable, which is called and timed once, and then
   checks what it likes.
 
 Each process yields one value; ``rounds`` processes give asv its samples.  ``register()`` makes asv
 know the types, once a suite is imported.  A ``DeviceNotFoundError`` or a ``PeerNotFoundError``
-while preparing skips the cell, any other exception fails it.
+while preparing skips the cell, any other exception fails it.  asv knows no disturbed values: where
+the machine was too busy, its cell is skipped, the reason printed.
+
+``manualbp run`` measures several cells in one process (``manualbp.measuring.together``): it names
+them in the attribute ``together`` of the first.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 from asv_runner.benchmarks import benchmark_types
 from asv_runner.benchmarks._base import Benchmark, _get_first_attr
 from asv_runner.benchmarks.mark import SkipNotImplemented
+from asv_runner.benchmarks.track import TrackBenchmark
 
 from manualbp.measuring import injection, measure
-from manualbp.measuring.measure import Call
+from manualbp.measuring.disturbance import Watch, switches
+from manualbp.measuring.measure import Call, Timing
 from manualbp.measuring.peers import PeerNotFoundError
 from manualbp.measuring.problem import DeviceNotFoundError
 
 DIGITS = 4
 """Digits stored of a ratio: a process resolves about 1 %, more would only clutter asv's tables."""
+
+
+ALONE_PATIENCE_S = 10.0
+"""How long a process of plain asv waits for quiet spells: nobody tries it again."""
 
 
 class RetracedError(Exception):
@@ -47,6 +58,19 @@ def absent_devices_skip() -> Iterator[None]:
         raise SkipNotImplemented(str(error)) from error
 
 
+def asked_for(benchmark: Benchmark) -> list[str] | None:
+    """Return the cells to measure in this process, the benchmark's own first, if any are named."""
+    names: list[str] | None = _get_first_attr(benchmark._attr_sources, "together", None)
+    return names
+
+
+def run_together(leader: Benchmark, names: list[str]) -> dict[str, Any]:
+    """Measure cells of several benchmarks in this process."""
+    from manualbp.measuring import together  # it knows these types, too
+
+    return together.run_together(leader, names)
+
+
 class Prepared(Benchmark):  # type: ignore[misc]
     """A benchmark whose method prepares and whose type measures."""
 
@@ -56,13 +80,17 @@ class Prepared(Benchmark):  # type: ignore[misc]
 
     def run(self, *param: Any) -> dict[str, Any]:
         """Prepare and measure; asv calls this in a process of its own."""
+        if (names := asked_for(self)) is not None:
+            return run_together(self, names)
         with absent_devices_skip():
-            prepared = self.func(*param)
-            value = self.measure(prepared)
-        return {"samples": [value], "number": 1}
+            (timing,) = self.measure([self.func(*param)])
+        if timing.reason:
+            print(f"asv: disturbed: {timing.reason}")
+            raise SkipNotImplemented(timing.reason)
+        return {"samples": [timing.value], "number": 1}
 
-    def measure(self, prepared: Any) -> float:
-        """Return this process's one value."""
+    def measure(self, prepared: Sequence[Any]) -> list[Timing]:
+        """Return this process's value of what was prepared, one for each."""
         raise NotImplementedError
 
     def seconds(self, attribute: str, default: float) -> float:
@@ -93,16 +121,21 @@ class Steady(Prepared):
         self.type = "time"
         self.unit = "seconds"
 
-    def measure(self, prepared: Any) -> float:
+    def measure(self, prepared: Sequence[Any]) -> list[Timing]:
         """Return seconds per step; refuse a number in which a trace took part."""
-        prepared()
-        with no_retracing([prepared]):
-            seconds = measure.seconds_per_call(
-                prepared,
-                budget=self.seconds("sample_time", measure.STEADY_S),
-                warmup=self.seconds("warmup_time", measure.WARMUP_S),
-            )
-        return seconds / int(getattr(prepared, "steps_per_call", 1))
+        timings = []
+        for call in prepared:
+            call()
+            with no_retracing([call]):
+                timing = measure.steady_time(
+                    call,
+                    budget=self.seconds("sample_time", measure.STEADY_S),
+                    warmup=self.seconds("warmup_time", measure.WARMUP_S),
+                    patience=self.seconds("patience", ALONE_PATIENCE_S),
+                )
+            steps = int(getattr(call, "steps_per_call", 1))
+            timings.append(replace(timing, value=timing.value / steps))
+        return timings
 
 
 class Ratio(Prepared):
@@ -120,17 +153,25 @@ class Ratio(Prepared):
         self.type = "ratio"
         self.unit = "ratio"
 
-    def measure(self, prepared: Any) -> float:
-        """Return the ratio to :data:`DIGITS` digits."""
-        for call in prepared:
+    def measure(self, prepared: Sequence[Any]) -> list[Timing]:
+        """Return the ratios to :data:`DIGITS` digits; those over the same baseline by turns."""
+        for call in dict.fromkeys(call for pair in prepared for call in pair):
             call()
-        with no_retracing(prepared):
-            ratio = measure.ratio(
-                *self.arms(*prepared),
-                budget=self.seconds("sample_time", measure.RATIO_S),
-                warmup=self.seconds("warmup_time", measure.WARMUP_S),
-            )
-        return float(f"{ratio:.{DIGITS}g}")
+        arms = [self.arms(*pair) for pair in prepared]
+        found: dict[int, Timing] = {}
+        with no_retracing([call for pair in prepared for call in pair]):
+            for baseline in dict.fromkeys(g for _, g in arms):
+                mine = [index for index, (_, g) in enumerate(arms) if g is baseline]
+                timings = measure.ratios(
+                    [arms[index][0] for index in mine],
+                    baseline,
+                    budget=self.seconds("sample_time", measure.RATIO_S),
+                    warmup=self.seconds("warmup_time", measure.WARMUP_S),
+                    patience=self.seconds("patience", ALONE_PATIENCE_S),
+                )
+                found |= zip(mine, timings, strict=True)
+        rounded = (found[index] for index in range(len(arms)))
+        return [replace(timing, value=float(f"{timing.value:.{DIGITS}g}")) for timing in rounded]
 
     def arms(self, f: Call, g: Call) -> tuple[Call, Call]:
         """Return the two callables, the first slowed down if so asked."""
@@ -151,15 +192,29 @@ class First(Prepared):
         self.type = "time"
         self.unit = "seconds"
 
-    def measure(self, prepared: Any) -> float:
+    def measure(self, prepared: Sequence[Any]) -> list[Timing]:
         """Time the yielded callable once, then let the generator check."""
-        call = next(prepared)
+        (generator,) = prepared  # a second one would not be the process's first call
+        call = next(generator)
+        watch, before = Watch(), switches()
         started = perf_counter()
         call()
         seconds = perf_counter() - started
-        for _ in prepared:
+        switched, meanwhile = float(switches() != before), watch.read()
+        for _ in generator:
             raise RuntimeError(f"{self.name} must yield one callable, it yielded two")
-        return seconds
+        quiet = 0.0 if meanwhile.reason else 1.0
+        return [Timing(seconds, switched, quiet, meanwhile, meanwhile.reason)]
+
+
+class Track(TrackBenchmark):  # type: ignore[misc]
+    """``track_*``, as asv's own, which can share a process with other cells."""
+
+    def run(self, *param: Any) -> Any:
+        """Return the number that the method returns, or all cells of the process."""
+        if (names := asked_for(self)) is not None:
+            return run_together(self, names)
+        return super().run(*param)
 
 
 @contextmanager
@@ -174,6 +229,6 @@ def no_retracing(calls: Any) -> Iterator[None]:
 
 def register() -> None:
     """Make asv know the types; they come first, for asv takes the first whose name matches."""
-    for kind in (Steady, Ratio, First):
+    for kind in (Steady, Ratio, First, Track):
         if kind not in benchmark_types:
             benchmark_types.insert(0, kind)

@@ -20,6 +20,7 @@ wrong by 0.1 % is refused in every case.
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import tensorflow as tf
@@ -112,11 +113,49 @@ def compare(got: Any, expected: Any, tolerances: list[float]) -> list[TensorErro
     return errors
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What the oracles say of a problem with the variables that it had (``variables``).
+
+    The float64 reference's mean loss and gradients, the eager tape's gradients, and the
+    tolerance for each gradient tensor.
+    """
+
+    variables: reference.Arrays
+    loss: float
+    gradients: reference.Arrays
+    tape: Any
+    tolerances: list[float]
+
+
+_known: WeakKeyDictionary[Problem, Expected] = WeakKeyDictionary()
+
+
+def expected(problem: Problem) -> Expected:
+    """Ask the oracles, once for a problem, and again when its variables have changed."""
+    inputs, targets, variables = problem.arrays("float64")
+    known = _known.get(problem)
+    if known is None or not _same(known.variables, variables):
+        loss, gradients = reference.step(inputs, targets, variables)
+        magnitudes = reference.sum_magnitudes(inputs, targets, variables)
+        _, tape = tape_gradients(problem)
+        tolerances = _tolerances(problem, magnitudes, gradients)
+        known = _known[problem] = Expected(variables, loss, gradients, tape, tolerances)
+    return known
+
+
+def _same(one: reference.Arrays, other: reference.Arrays) -> bool:
+    return all(map(np.array_equal, flatten(one), flatten(other)))
+
+
 def tolerances(problem: Problem) -> list[float]:
     """Derive the tolerance for each gradient tensor of a problem (see this module's docstring)."""
-    inputs, targets, variables = problem.arrays("float64")
-    _, gradients = reference.step(inputs, targets, variables)
-    magnitudes = reference.sum_magnitudes(inputs, targets, variables)
+    return expected(problem).tolerances
+
+
+def _tolerances(
+    problem: Problem, magnitudes: reference.Arrays, gradients: reference.Arrays
+) -> list[float]:
     n = rounding_chain(problem)
     # The reference rounds as well, which counts when float64 itself is verified.
     unit = (np.finfo(problem.inputs.dtype.as_numpy_dtype).eps + np.finfo("float64").eps) / 2
@@ -138,8 +177,8 @@ def rounding_chain(problem: Problem) -> int:
 
 def reference_errors(problem: Problem, gradients: Variables) -> list[TensorError]:
     """Compare gradients with the float64 NumPy reference."""
-    _, expected = reference.step(*problem.arrays("float64"))
-    return compare(gradients, expected, tolerances(problem))
+    known = expected(problem)
+    return compare(gradients, known.gradients, known.tolerances)
 
 
 def tape_gradients(problem: Problem) -> tuple[tf.Tensor, Variables]:
@@ -153,8 +192,8 @@ def tape_gradients(problem: Problem) -> tuple[tf.Tensor, Variables]:
 
 def tape_errors(problem: Problem, gradients: Variables) -> list[TensorError]:
     """Compare gradients with the eager tape's; both sides round, so the tolerance is doubled."""
-    _, expected = tape_gradients(problem)
-    return compare(gradients, expected, [2 * tolerance for tolerance in tolerances(problem)])
+    known = expected(problem)
+    return compare(gradients, known.tape, [2 * tolerance for tolerance in known.tolerances])
 
 
 def difference_errors(
@@ -210,18 +249,18 @@ def require(case: Case, oracle: str, errors: list[TensorError]) -> None:
 
 def verify_loss(case: Case, problem: Problem, loss: tf.Tensor) -> None:
     """Compare a mean loss with the float64 reference, or raise ``VerificationError``."""
-    expected = reference.mean_loss(*problem.arrays("float64"))
+    wanted = expected(problem).loss
     unit = np.finfo(problem.inputs.dtype.as_numpy_dtype).eps / 2
     tolerance = LAMBDA * np.sqrt(rounding_chain(problem)) * unit
     # Without examples that are nearly certain, an example's loss is of the order of 1.
-    error = abs(float(loss) - expected) / max(abs(expected), 1.0)
+    error = abs(float(loss) - wanted) / max(abs(wanted), 1.0)
     if not error <= tolerance:
         hint = ""
         if not np.isfinite(float(loss)):
             hint = ": the sigmoid has rounded to 0 or 1, whose logarithm is not finite"
         raise VerificationError(
             f"{case}: the mean loss is {float(loss):.9g}, but the float64 reference has "
-            f"{expected:.9g} (error {error:.2g}, tolerance {tolerance:.2g}){hint}"
+            f"{wanted:.9g} (error {error:.2g}, tolerance {tolerance:.2g}){hint}"
         )
 
 

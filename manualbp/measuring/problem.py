@@ -32,7 +32,7 @@ class DeviceNotFoundError(ValueError):
     """A logical device that TensorFlow does not have here."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """Variables, inputs (batch, widths[0]) and targets (batch, 1) on one device."""
 

@@ -148,6 +148,7 @@ def build_step(
     *,
     dtype: str = "float32",
     verify: bool = True,
+    problem: Problem | None = None,
 ) -> Step:
     """Build the step of one case: forward pass, mean loss and all gradients.
 
@@ -163,6 +164,9 @@ def build_step(
         float32 or float64.
     verify
         Compare the gradients with the tape and the float64 reference before returning.
+    problem
+        The case's variables and data (``make_problem``), where several steps are to share them;
+        without it, the step has its own, of the same values.
 
     Returns
     -------
@@ -179,7 +183,7 @@ def build_step(
 
     """
     case = make_case(network, gradient, mode, device, batch)
-    problem = make_problem(network, batch, device, dtype)
+    problem = problem or make_problem(network, batch, device, dtype)
     variables = own_variables(gradient, problem)
     step = Step(case, forward_and_backward(GRADIENTS[gradient], variables, batch), problem)
     if verify:

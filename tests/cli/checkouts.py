@@ -13,6 +13,9 @@ def make_project(path):
         shutil.copytree(ROOT / name, path / name)
     for name in ("asv.conf.json", ".gitignore", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, path / name)
+    # The machine that runs tests is busy; what is measured there is to be believed all the same.
+    with (path / "manualbp/measuring/disturbance.py").open("a") as file:
+        file.write('\nOTHERS = STOLEN = float("inf")\n')
     subprocess.run(["git", "init", "-q"], cwd=path, check=True)
     commit(path, "The project")
 

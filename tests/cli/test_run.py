@@ -15,6 +15,7 @@ from manualbp.cli import gate, suite
 from manualbp.reading.frame import CONTEXT
 
 CELLS = r"steady_step\('exercise', '(tape|chain)', 'eager', 'CPU:0', 8\)"
+ANSWER = r"ratio_to_tape\('exercise', '(chain|fused)', 'eager', 'CPU:0', 8\)"
 
 
 def manualbp(*arguments):
@@ -32,10 +33,8 @@ def stored(folder):
     return file, json.loads(file.read_text())
 
 
-def samples(result):
-    columns = dict(
-        zip(result["result_columns"], result["results"]["steps.Step.steady_step"], strict=False)
-    )
+def samples(result, benchmark="steps.Step.steady_step"):
+    columns = dict(zip(result["result_columns"], result["results"][benchmark], strict=False))
     return [len(values) for values in columns["samples"] if values]
 
 
@@ -54,7 +53,7 @@ def test_results_are_stored_under_the_commit_and_reported(checkout, head):
     assert result["commit_hash"] == head
     assert result["requirements"]["tensorflow"]
     assert samples(result) == [3, 3]  # a value for each process
-    assert "exercise, CPU:0, eager: chain " in done.stdout
+    assert re.search(r"exercise, CPU:0, eager: .*chain ", done.stdout)
     assert (checkout / "report/index.html").is_file()
     assert str(checkout / "report/index.html") in done.stdout
 
@@ -63,15 +62,23 @@ def test_results_are_stored_under_the_commit_and_reported(checkout, head):
         assert private not in text
 
     # A second run at the same commit adds its processes; results alone make no tree dirty.
-    done = manualbp("run", "--bench", CELLS, "--machine", "desk", "--quick")
+    done = manualbp("run", "--bench", CELLS, "--machine", "desk")
     assert done.returncode == 0, done.stderr
     assert samples(stored(checkout / "results")[1]) == [4, 4]
+
+
+def test_a_quick_look_is_the_answer_in_three_processes(checkout):
+    done = manualbp("run", "--quick", "--bench", f"{CELLS}|{ANSWER}", "--machine", "desk")
+    assert done.returncode == 0, done.stderr
+    result = stored(checkout / "results")[1]
+    assert set(result["results"]) == {"ratios.Step.ratio_to_tape"}
+    assert samples(result, "ratios.Step.ratio_to_tape") == [3, 3]
 
 
 def test_a_dirty_tree_never_carries_a_clean_commits_name(checkout, head):
     with (checkout / "benchmarks/common.py").open("a") as file:
         file.write("# an uncommitted change\n")
-    done = manualbp("run", "--bench", CELLS, "--machine", "desk", "--quick")
+    done = manualbp("run", "--bench", ANSWER, "--machine", "desk", "--quick")
     assert done.returncode == 0, done.stderr
     assert "uncommitted changes" in done.stderr
     assert not list(checkout.glob("results/*/*.json"))
@@ -133,7 +140,7 @@ def test_absent_libraries_are_skipped_with_what_to_install(checkout):
 def test_other_libraries_are_measured_only_where_they_are_asked_for(checkout):
     def names(bench):
         chosen = suite.Suite(checkout, suite.checked_out(checkout), "desk", bench)
-        return {cell.benchmark for cell in chosen.cells(devices=None, quick=False)}
+        return {cell.benchmark for cell in chosen.cells(None)}
 
     everything, asked = names(None), names("peers")
     assert "steps.Step.steady_step" in everything

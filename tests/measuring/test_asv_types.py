@@ -4,6 +4,7 @@ import pytest
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
 from manualbp.measuring import asv_types, measure
+from manualbp.measuring.disturbance import Meanwhile
 from manualbp.measuring.peers import PeerNotFoundError
 from manualbp.measuring.problem import DeviceNotFoundError
 
@@ -11,6 +12,10 @@ from manualbp.measuring.problem import DeviceNotFoundError
 class Suite:
     sample_time = 0.01
     warmup_time = 0.0
+
+
+def timed(value, reason=""):
+    return measure.Timing(value, 0.0, 1.0, Meanwhile(1.0, 2, 0.0, 0.0, 0.0), reason)
 
 
 def benchmark(kind, func):
@@ -34,7 +39,7 @@ def test_names_choose_the_types():
 
 
 def test_steady_yields_one_sample_per_process_and_divides_by_the_steps_of_a_call(monkeypatch):
-    monkeypatch.setattr(measure, "seconds_per_call", lambda call, **budget: 5.0)
+    monkeypatch.setattr(measure, "steady_time", lambda call, **budget: timed(5.0))
 
     def many():
         pass
@@ -45,10 +50,22 @@ def test_steady_yields_one_sample_per_process_and_divides_by_the_steps_of_a_call
 
 def test_the_suite_says_how_long_to_measure(monkeypatch):
     budgets = []
-    monkeypatch.setattr(measure, "ratio", lambda f, g, **budget: budgets.append(budget) or 1.23456)
+
+    def ratios(contenders, baseline, **budget):
+        budgets.append(budget)
+        return [timed(1.23456) for _ in contenders]
+
+    monkeypatch.setattr(measure, "ratios", ratios)
     result = benchmark(asv_types.Ratio, lambda: (lambda: None, lambda: None)).run()
     assert result["samples"] == [1.235]
-    assert budgets == [{"budget": 0.01, "warmup": 0.0}]
+    assert budgets == [{"budget": 0.01, "warmup": 0.0, "patience": asv_types.ALONE_PATIENCE_S}]
+
+
+def test_a_disturbed_value_is_no_number_of_asvs(monkeypatch, capsys):
+    monkeypatch.setattr(measure, "steady_time", lambda call, **budget: timed(5.0, "a neighbour"))
+    with pytest.raises(SkipNotImplemented):
+        benchmark(asv_types.Steady, lambda: lambda: None).run()
+    assert "asv: disturbed: a neighbour" in capsys.readouterr().out
 
 
 def test_a_retraced_step_is_no_number():

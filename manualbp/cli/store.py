@@ -1,0 +1,95 @@
+"""What is measured goes to asv's result file, which is whole at any moment, and to the journal."""
+
+import datetime as dt
+import math
+import os
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from asv import runner, util
+from asv.environment import get_env_name
+from asv.results import Results
+
+from manualbp.cli.cells import Cell, Outcome
+from manualbp.cli.machine import register_machine
+from manualbp.cli.tree import Tree
+
+
+class Store:
+    """The results of one tree on one machine in one folder, open for adding to them.
+
+    ``benchmarks`` are asv's, as discovered.
+    """
+
+    def __init__(self, folder: Path, tree: Tree, machine: str, benchmarks: Any) -> None:
+        self._folder = folder
+        self._benchmarks = benchmarks
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        registered = register_machine(machine)
+        registered.save(str(folder))
+        benchmarks.save()
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        requirements = {"tensorflow": version("tensorflow")}
+        parameters = {**registered.__dict__, "python": python, **requirements}
+        name = get_env_name("existing", python, requirements, {})
+        self._results = Results(parameters, requirements, tree.name, tree.date, python, name, {})
+        self._results.load_data(str(folder))
+        self.file = folder / self._results._filename
+
+    def samples(self, cell: Cell) -> tuple[float, ...]:
+        """Return the values that are stored of a cell, one for each process."""
+        benchmark = self._benchmarks[cell.benchmark]
+        if self._results.get_result_keys({cell.benchmark: benchmark}) != {cell.benchmark}:
+            return ()  # not measured, or in another version
+        results = self._results
+        stored = results.get_result_samples(cell.benchmark, benchmark["params"])[cell.index]
+        if stored:
+            return tuple(stored)
+        value = results.get_result_value(cell.benchmark, benchmark["params"])[cell.index]
+        return () if util.is_na(value) else (float(value),)
+
+    def add(self, outcomes: Mapping[Cell, Outcome], started: dt.datetime) -> None:
+        """Add what one process made of its cells, and save."""
+        for cell, outcome in outcomes.items():
+            # A process that failed is one failed process: it takes no value from the cell.
+            if outcome.status == "ok" or not self.samples(cell):
+                self._add(cell, outcome, started)
+        self._save()
+
+    def _add(self, cell: Cell, outcome: Outcome, started: dt.datetime) -> None:
+        if outcome.status == "unfinished":
+            return
+        benchmark = self._benchmarks[cell.benchmark]
+        count = math.prod(map(len, benchmark["params"]))
+        # asv's three kinds of result: a number, null for failed, NaN for what there is none of.
+        result: list[Any] = [math.nan] * count
+        samples: list[Any] = [None] * count
+        number: list[Any] = [None] * count
+        if outcome.status == "failed":
+            result[cell.index] = None
+        elif outcome.status == "ok" and benchmark["type"] in ("track", "peakmemory", "memory"):
+            result[cell.index] = outcome.value
+        elif outcome.status == "ok":
+            result[cell.index] = True
+            samples[cell.index], number[cell.index] = outcome.stored, outcome.number
+        self._seconds[cell.benchmark] += outcome.seconds
+        self._results.add_result(
+            benchmark,
+            runner.BenchmarkResult(result, samples, number, 0, outcome.reason, None),
+            started_at=started,
+            duration=self._seconds[cell.benchmark],
+            record_samples=True,
+            append_samples=True,
+            selected_idx={cell.index},
+        )
+
+    def _save(self) -> None:
+        # Written beside and renamed: whatever interrupts this, one whole file is there.
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".saving-") as staging:
+            self._results.save(staging)
+            os.replace(Path(staging) / self._results._filename, self.file)
