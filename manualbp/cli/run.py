@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from manualbp.cases import DEVICES
+from manualbp.cli.machine import choose_machine
 from manualbp.cli.progress import ticking
-from manualbp.cli.suite import Cell, Outcome, Suite, check_machine_name, checked_out, in_rounds
+from manualbp.cli.suite import Cell, Outcome, Suite, checked_out, in_rounds, results_folder
 from manualbp.cli.tree import SuiteError, find_project
 
 QUICK = {"sample_time": 0.1, "warmup_time": 0.05}
@@ -49,7 +50,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--quick", action="store_true", help="a look within 2 minutes")
     parser.add_argument("--bench", metavar="REGEX", help="only benchmarks that match")
     parser.add_argument(
-        "--machine", metavar="NAME", help="name to store results under (default: the processor's)"
+        "--machine",
+        metavar="NAME",
+        help="name to store results under (default: one that is this machine's alone)",
     )
     parser.add_argument(
         "--device",
@@ -105,10 +108,10 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     output = arguments.output.absolute()
     try:
-        machine = check_machine_name(arguments.machine)
-        console.print("reading the suite (imports TensorFlow once) …")
         project = find_project()
         source = checked_out(project)
+        machine = choose_machine(arguments.machine, results_folder(project), source.results)
+        console.print("reading the suite (imports TensorFlow once) …")
         suite = Suite(project, source, machine, arguments.bench)
         cells = suite.cells(devices=arguments.device, quick=arguments.quick)
         if not cells:
@@ -120,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         tally = measure(suite, cells, QUICK if arguments.quick else {}, arguments, console)
     except SuiteError as error:
-        console.print(f"manualbp: {error}", style="red")
+        console.print(f"manualbp: {error}", style="red", markup=False)
         return 1
     summarize(tally, console)
     print_report(suite, output)

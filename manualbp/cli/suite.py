@@ -10,17 +10,17 @@ pyproject.toml.
 import ast
 import datetime as dt
 import itertools
+import json
 import logging
 import math
 import os
-import platform
 import re
 import sys
 import tempfile
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,13 +29,12 @@ from typing import Any
 from asv import runner, util
 from asv.benchmarks import Benchmarks
 from asv.config import Config
-from asv.console import log
 from asv.environment import ExistingEnvironment, get_env_name
-from asv.machine import Machine, MachineCollection
 from asv.repo import get_repo
 from asv.results import Results
 
 from manualbp.cases import is_measured
+from manualbp.cli.machine import register_machine
 from manualbp.cli.tree import CONFIG, SuiteError, Tree, check_installation, describe_tree
 
 WITHOUT_PEERS = r"^(?!peers\.)"
@@ -102,22 +101,6 @@ def results_folder(project: Path) -> Path:
         raise SuiteError(f"asv cannot read {CONFIG}: {error}") from None
 
 
-def default_machine_name() -> str:
-    """Name this machine by its processor and cores, never by its host name."""
-    cpu = str(util.get_cpu_info()) or platform.machine()
-    words = re.sub(r"\(r\)|\(tm\)|\bcpu\b|\bprocessor\b|@.*", " ", cpu.lower())
-    slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")
-    return f"{slug or 'machine'}-{os.cpu_count()}core"
-
-
-def check_machine_name(name: str | None) -> str:
-    """Return the name to store results under, or raise ``SuiteError`` if it can be no folder's."""
-    name = name or default_machine_name()
-    if not name.strip() or "/" in name:
-        raise SuiteError(f"--machine {name!r} cannot name a folder")
-    return name
-
-
 class Suite:
     """The project's asv suite, discovered, with the results of one source open for writing.
 
@@ -154,18 +137,26 @@ class Suite:
         self._results = self._open_results(machine)
 
     def _open_results(self, machine: str) -> Any:
-        registered = register_machine(machine)
-        registered.save(str(self.source.results))
-        self._benchmarks.save()
+        facts = register_machine(machine, self.source.results)
+        self._save_benchmarks()
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         requirements = {"tensorflow": version("tensorflow")}
-        parameters = {**registered.__dict__, "python": python, **requirements}
+        parameters = {**facts, "python": python, **requirements}
         name = get_env_name("existing", python, requirements, {})
         tree = self.source.tree
         results = Results(parameters, requirements, tree.name, tree.date, python, name, {})
         results.load_data(str(self.source.results))
         self.results_file = self.source.results / results._filename
         return results
+
+    def _save_benchmarks(self) -> None:
+        """Have asv store what it discovered, unless that is stored: a run changes no such file."""
+        file = Path(self._benchmarks.get_benchmark_file_path(str(self.source.results)))
+        found = {**self._benchmarks._all_benchmarks, "version": self._benchmarks.api_version}
+        with suppress(OSError, ValueError):
+            if json.loads(file.read_text(encoding="utf-8")) == found:
+                return
+        self._benchmarks.save()
 
     def cells(self, *, devices: list[str] | None, quick: bool) -> list[Cell]:
         """List the cells to measure: all, those on ``devices``, or those of a quick look."""
@@ -295,17 +286,6 @@ def in_quick_look(benchmark: str, parameters: dict[str, str]) -> bool:
     return quantity in ("steady_step", "ratio_to_tape", "steady_numpy") and (
         parameters.get("network") == "'exercise'"
     )
-
-
-def register_machine(name: str) -> Any:
-    """Register a machine with asv under a chosen name, asking nothing."""
-    path = MachineCollection.get_machine_file_path()
-    known = util.load_json(path) if os.path.isfile(path) else {}
-    with log.set_level(
-        logging.CRITICAL
-    ):  # asv would complain that it does not know the machine yet
-        facts = {**Machine.get_defaults(), **known.get(name, {}), "machine": name}
-        return Machine.load(machine_name=name, **facts)
 
 
 def in_rounds(cells: list[Cell]) -> Iterator[tuple[int, list[Cell]]]:
