@@ -22,7 +22,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def checkout(tmp_path, home, monkeypatch):
     """Make a git checkout with asv's configuration and the suite, and step into it."""
-    path = tmp_path / "checkout"
+    path = tmp_path / "checkout, für uns"  # what a folder may be called
     shutil.copytree(ROOT / "benchmarks", path / "benchmarks")
     for name in ("asv.conf.json", ".gitignore"):
         shutil.copy(ROOT / name, path / name)
