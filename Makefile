@@ -4,6 +4,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Where pip has put the absolute path of this folder: Python 3.11 and 3.12 read it in the locale's
+# encoding, so that with LC_ALL=C they would not start in a folder whose name is not ASCII.
+RELATIVE := for file in .venv/lib/*/site-packages/*manualbp.pth; do \
+	[ ! -e "$$file" ] || echo ../../../.. > "$$file"; done
+
 .PHONY: help setup peers bench test lint lock figures discover clean
 
 help:
@@ -25,11 +30,13 @@ setup: .venv/.ready
 		{ echo 'the venv module is missing: apt install python3-venv'; exit 1; }
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@$(RELATIVE)
 	@touch $@
 
 # The pins hold: what they do not admit is refused, not changed.
 peers: setup
 	$(BIN)/python -m pip install --quiet --constraint requirements.txt --editable '.[peers]'
+	@$(RELATIVE)
 
 bench: setup
 	$(BIN)/manualbp run $(ARGS)
