@@ -29,7 +29,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def checkout(tmp_path, home, monkeypatch):
     """Make a git checkout with asv's configuration and the suite, and step into it."""
-    path = tmp_path / "checkout"
+    path = tmp_path / "checkout, für uns"  # what a folder may be called
     shutil.copytree(ROOT / "benchmarks", path / "benchmarks")
     with (path / "benchmarks/__init__.py").open("a") as file:
         file.write(WHATEVER_ELSE_RUNS)

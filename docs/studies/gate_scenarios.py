@@ -2,11 +2,11 @@
 
 Run it in a checkout, in the project's environment, on a calibrated machine that is left alone:
 
-    .venv/bin/python docs/studies/gate_scenarios.py
+    .venv/bin/python docs/studies/gate_scenarios.py --machine NAME
 
-Each scenario is a commit in a clone of the project, gated against the commit before it with this
-machine's margins, on the cells of ``chain`` at small batches and its exact counts; --bench takes
-others.  What came of it is in docs/verdicts.md.
+Each scenario is a commit in a clone of the project, gated against the commit before it with the
+margins in results/NAME, on the cells of ``chain`` at small batches and its exact counts; --bench
+takes others.  What came of it is in docs/verdicts.md.
 """
 
 import argparse
@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from manualbp.reading.margins import FILE
 
 PROJECT = Path(__file__).resolve().parents[2]
 GRADIENTS = "manualbp/measuring/gradients.py"
@@ -50,6 +52,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bench", default=CELLS, help="as manualbp gate's (default: %(default)s)")
+    parser.add_argument("--machine", required=True, metavar="NAME", help="it was calibrated as")
     parser.add_argument("--only", choices=SCENARIOS, action="append")
     arguments = parser.parse_args()
     wrong = 0
@@ -58,7 +61,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             clone = Path(folder) / "clone"
             make_commit(clone, name, *edit)
-            status, text = gate(clone, arguments.bench)
+            status, text = gate(clone, arguments.bench, arguments.machine)
         verdict = "as expected" if status == expected else f"EXPECTED {expected}"
         print(f"== {name}: exit status {status}, {verdict}\n{text}", flush=True)
         wrong += status != expected
@@ -77,9 +80,10 @@ def make_commit(clone: Path, message: str, name: str, old: str, new: str) -> Non
     subprocess.run(["git", *identity, "commit", "-qam", message], cwd=clone, check=True)
 
 
-def gate(clone: Path, bench: str) -> tuple[int, str]:
+def gate(clone: Path, bench: str, machine: str) -> tuple[int, str]:
     """Gate the clone's last commit; returns the exit status and what was printed."""
     command = [sys.executable, "-m", "manualbp", "gate", "HEAD^", "HEAD", "--bench", bench]
+    command += ["--machine", machine, "--margins", str(PROJECT / "results" / machine / FILE)]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from manualbp.cli.cells import Outcome
 from manualbp.cli.gate import CONFIRMATION, SCREENING
-from manualbp.cli.machine import check_machine_name
+from manualbp.cli.machine import choose_machine, register_machine
 from manualbp.cli.progress import Countdown, ticking
 from manualbp.cli.run import attributes as shared_attributes
 from manualbp.cli.run import describe, positive
@@ -87,7 +87,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="N",
         help="installations of the same commit; each pair is a comparison (default: %(default)s)",
     )
-    parser.add_argument("--machine", metavar="NAME", help="(default: the processor's)")
+    parser.add_argument("--machine", metavar="NAME", help="(default: this machine's own)")
     parser.add_argument(
         "--bench",
         metavar="REGEX",
@@ -123,8 +123,9 @@ def run(arguments: argparse.Namespace) -> int:
     interrupted = False
     try:
         project = find_project()
-        machine = check_machine_name(arguments.machine)
-        values = project / "results" / machine / FILE
+        results = project / "results"
+        machine = choose_machine(arguments.machine, results, to_read=arguments.evaluate)
+        values = results / machine / FILE
         if not arguments.evaluate:
             interrupted = not calibrate(project, machine, values, arguments, console)
         evaluate(values, output, console)
@@ -167,6 +168,7 @@ def calibrate(
                 f"--bench {arguments.bench!r} chooses other libraries' benchmarks (peers): no "
                 "verdict is given on them, so they have no margins; choose without them"
             )
+    register_machine(machine, project / "results")
     conditions = ("idle", "busy") if arguments.condition == "both" else (arguments.condition,)
     deadline = time.monotonic() + 60 * arguments.minutes
     try:

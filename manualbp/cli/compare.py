@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
             margins = load_margins(arguments.margins or arguments.results / machine / FILE)
         comparison = Comparison(
             base=describe(base),
-            head=describe(head),
+            head=describe(head) + another_machine(base, head),
             cells=compare(base, head, margins, paired=arguments.paired),
             structure=structure(base, head),
             counts=counted(head),
@@ -130,6 +130,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"manualbp: {error}", file=sys.stderr)
         return 1
     return answer(comparison, arguments)
+
+
+def another_machine(base: "pd.DataFrame", head: "pd.DataFrame") -> str:
+    """Say what differs where the runs are of two machines, which no commit is to blame for."""
+    from manualbp.reading.machines import differing, fact, facts_in
+
+    if base["machine"].iloc[0] == head["machine"].iloc[0]:
+        return ""
+    one, other = facts_in(base), facts_in(head)
+    words = [f"{fact(name, other)}, not {fact(name, one)}" for name in differing(one, other)]
+    return f"; the machines differ{': ' if words else ''}{'; '.join(words)}"
 
 
 def history_between(base: "pd.DataFrame", head: "pd.DataFrame", results: Path) -> "pd.DataFrame":

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from manualbp.cases import DEVICES
 from manualbp.cli import compare as compare_command
-from manualbp.cli.machine import check_machine_name
+from manualbp.cli.machine import choose_machine
 from manualbp.cli.run import positive
 from manualbp.cli.sides import Key, Side, install, open_side
 from manualbp.cli.suite import WITHOUT_PEERS
@@ -67,7 +67,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--bench", metavar="REGEX", default=BENCH, help="only benchmarks that match, as asv's"
     )
-    parser.add_argument("--machine", metavar="NAME", help="(default: the processor's)")
+    parser.add_argument("--machine", metavar="NAME", help="(default: this machine's own)")
     parser.add_argument("--device", action="append", choices=DEVICES, help="only this device")
     parser.add_argument(
         "--minutes",
@@ -106,7 +106,7 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
 
     project = find_project()
     trees = [describe_commit(project, name) for name in (arguments.base, arguments.head)]
-    machine = check_machine_name(arguments.machine)
+    machine = choose_machine(arguments.machine, project / "results")
     folder = project / ".asv/gate" / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
     deadline = time.monotonic() + 60 * arguments.minutes
     if describe_tree(project).dirty:

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from manualbp.cases import DEVICES
 from manualbp.cli.cells import Cell, Outcome
-from manualbp.cli.machine import check_machine_name
+from manualbp.cli.machine import choose_machine
 from manualbp.cli.plan import Plan, is_answer
 from manualbp.cli.progress import ticking
-from manualbp.cli.suite import Suite, checked_out
+from manualbp.cli.suite import Suite, checked_out, results_folder
 from manualbp.cli.tree import SuiteError, find_project
 
 MINUTES, QUICK_MINUTES = 10.0, 2.0
@@ -75,7 +75,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--quick", action="store_true", help="the answer alone, within 2 minutes")
     parser.add_argument("--bench", metavar="REGEX", help="only benchmarks that match")
     parser.add_argument(
-        "--machine", metavar="NAME", help="name to store results under (default: the processor's)"
+        "--machine",
+        metavar="NAME",
+        help="name to store results under (default: one that is this machine's alone)",
     )
     parser.add_argument(
         "--device",
@@ -139,10 +141,10 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output.absolute()
     minutes = arguments.minutes or (QUICK_MINUTES if arguments.quick else MINUTES)
     try:
-        machine = check_machine_name(arguments.machine)
-        console.print("reading the suite (imports TensorFlow once) …")
         project = find_project()
         source = checked_out(project)
+        machine = choose_machine(arguments.machine, results_folder(project), source.results)
+        console.print("reading the suite (imports TensorFlow once) …")
         suite = Suite(project, source, machine, arguments.bench)
         cells = suite.cells(arguments.device)
         if arguments.quick:

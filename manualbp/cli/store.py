@@ -1,12 +1,14 @@
 """What is measured goes to asv's result file, which is whole at any moment, and to the journal."""
 
 import datetime as dt
+import json
 import math
 import os
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,16 +32,24 @@ class Store:
         self._folder = folder
         self._benchmarks = benchmarks
         self._seconds: defaultdict[str, float] = defaultdict(float)
-        registered = register_machine(machine)
-        registered.save(str(folder))
-        benchmarks.save()
+        facts = register_machine(machine, folder)
+        self._save_benchmarks()
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         requirements = {"tensorflow": version("tensorflow")}
-        parameters = {**registered.__dict__, "python": python, **requirements}
+        parameters = {**facts, "python": python, **requirements}
         name = get_env_name("existing", python, requirements, {})
         self._results = Results(parameters, requirements, tree.name, tree.date, python, name, {})
         self._results.load_data(str(folder))
         self.file = folder / self._results._filename
+
+    def _save_benchmarks(self) -> None:
+        """Have asv store what it discovered, unless that is stored: a run changes no such file."""
+        file = Path(self._benchmarks.get_benchmark_file_path(str(self._folder)))
+        found = {**self._benchmarks._all_benchmarks, "version": self._benchmarks.api_version}
+        with suppress(OSError, ValueError):
+            if json.loads(file.read_text(encoding="utf-8")) == found:
+                return
+        self._benchmarks.save()
 
     def samples(self, cell: Cell) -> tuple[float, ...]:
         """Return the values that are stored of a cell, one for each process."""

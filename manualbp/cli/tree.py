@@ -61,8 +61,9 @@ def describe_tree(project: Path) -> Tree:
     if not git(project, "status", "--porcelain", *apart_from_results):
         return describe_commit(project, head)
     content = hashlib.sha1(git(project, "diff", "HEAD", "--binary", *apart_from_results).encode())
-    untracked = git(project, "ls-files", "--others", "--exclude-standard", *apart_from_results)
-    for path in untracked.splitlines():
+    # With -z, for git puts names with other than ASCII letters in quotes.
+    listed = ("ls-files", "-z", "--others", "--exclude-standard", *apart_from_results)
+    for path in git(project, *listed).split("\0")[:-1]:
         file = project / path
         content.update(path.encode())
         if file.is_file():  # not the link to a folder that git lists like one

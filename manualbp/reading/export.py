@@ -22,9 +22,12 @@ _TEXT, _COUNT, _NUMBER, _TIME = "string", "int64", "double", "timestamp[us, tz=U
 _VARIES = "as in `unit`"
 
 COLUMN_NOTES = {
-    "machine": Column(_TEXT, "", "asv's name of the machine"),
+    "machine": Column(
+        _TEXT, "", "its name; in brackets what differs where two machines were stored under one"
+    ),
     "cpu": Column(_TEXT, "", "its processor"),
     "cores": Column(_COUNT, "cores", "how many it has; missing where asv stored none"),
+    "memory": Column(_COUNT, "bytes", "how much it has; missing where asv stored none"),
     "system": Column(_TEXT, "", "the operating system and its release"),
     "python": Column(_TEXT, "", "version of Python"),
     "environment": Column(

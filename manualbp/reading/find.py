@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from manualbp.reading.frame import RUN, ResultsError, latest_run, load_results, runs
+from manualbp.reading.machines import tell_apart
 
 Resolve = Callable[[str], str | None]
 """Returns the full hash of what a person calls a commit (``HEAD^``), or None."""
@@ -19,10 +20,13 @@ def find_runs(
     A path is a result file, or a folder, of which the newest run is taken.  A commit is a hash,
     its first digits, or whatever ``resolve`` knows.  Two commits are looked for on the same
     machine and in the same environment.  ``ResultsError`` is raised when there is no such run, or
-    more than one pair of them.
+    more than one pair of them.  Two machines of one name are told apart
+    (``machines.tell_apart``).
     """
     if Path(base).exists() or Path(head).exists():
-        return _one(base, results, machine, resolve), _one(head, results, machine, resolve)
+        sides = [_one(side, results, machine, resolve) for side in (base, head)]
+        left, right = tell_apart(sides)
+        return left, right
     frame = _of_machine(load_results(results), machine)
     left, right = (_of_commit(frame, side, results, resolve) for side in (base, head))
     shared = [run for run in _runs(left) if run in _runs(right)]

@@ -15,6 +15,7 @@ import pandas as pd
 
 from manualbp.cases import baseline_of, is_baseline, is_measured
 from manualbp.reading.intervals import Estimate, estimate, product, ratio
+from manualbp.reading.machines import tell_apart, whole
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
 """A cell's status: a number, an error or a timeout, or not applicable on that machine."""
@@ -29,7 +30,8 @@ CASE = ["network", "gradient", "mode", "device", "batch"]
 """The columns that tell one case from another."""
 
 COLUMNS = [
-    *("machine", "cpu", "cores", "system", "python", "environment", "tensorflow", "flags"),
+    *("machine", "cpu", "cores", "memory", "system"),
+    *("python", "environment", "tensorflow", "flags"),
     *("commit", "date", "started"),
     *("benchmark", "version", "quantity", "kind", "unit"),
     *(*CASE, "peer", "steps_per_call", "parameters"),
@@ -130,8 +132,10 @@ def load_results(path: Path | str) -> pd.DataFrame:
 
     The columns (text unless a type is given; missing where a benchmark has no such parameter):
 
-    - ``machine``, ``cpu``, ``python``: the machine's name, its processor, the Python version
-    - ``cores``: how many the machine has, as asv stored it; missing where it stored none (Int64)
+    - ``machine``, ``cpu``, ``python``: the machine's name, its processor, the Python version;
+      machines of one name that are not one machine are told apart (``machines.tell_apart``)
+    - ``cores``, ``memory``: how many cores and bytes the machine has, as asv stored it; missing
+      where it stored none (Int64)
     - ``system``: the operating system and its release
     - ``flags``: environment variables that asv set; missing where there were none
     - ``environment``: asv's name of the environment, which holds the versions of requirements
@@ -190,7 +194,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
             "the table calls them param1, param2, …",
             stacklevel=2,
         )
-    return _as_frame(rows)
+    return tell_apart([_as_frame(rows)])[0]
 
 
 def empty() -> pd.DataFrame:
@@ -405,7 +409,8 @@ def _facts(result: Mapping[str, Any], file: Path) -> dict[str, Any]:
     return {
         "machine": _text(params.get("machine")) or file.parent.name,
         "cpu": _text(params.get("cpu")),
-        "cores": _whole(params.get("num_cpu")),
+        "cores": whole(params.get("num_cpu")),
+        "memory": whole(params.get("ram")),
         "system": _text(params.get("os")),
         "python": _text(params.get("python") or result.get("python")),
         "environment": _text(result.get("env_name")) or "unknown",
@@ -414,11 +419,6 @@ def _facts(result: Mapping[str, Any], file: Path) -> dict[str, Any]:
         "commit": str(result["commit_hash"]),
         "date": result.get("date"),
     }
-
-
-def _whole(text: object) -> int | None:
-    """Read a number of ``machine.json``, which holds text and may be written by hand."""
-    return int(str(text)) if str(text).isdecimal() else None
 
 
 def _flags(variables: object) -> str | None:
@@ -567,7 +567,8 @@ def _as_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     frame = pd.DataFrame.from_records(rows, columns=COLUMNS)
     for column in ("date", "started"):
         frame[column] = pd.to_datetime(frame[column], unit="ms", utc=True, errors="coerce")
-    types = dict.fromkeys(["cores", "batch", "steps_per_call"], "Int64") | {"processes": "int64"}
+    types = dict.fromkeys(["cores", "memory", "batch", "steps_per_call"], "Int64")
+    types |= {"processes": "int64"}
     return frame.astype({**types, "value": "float64", "low": "float64", "high": "float64"})
 
 

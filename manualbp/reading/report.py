@@ -24,6 +24,7 @@ from manualbp.reading.frame import (
 )
 from manualbp.reading.history_figures import history_figure
 from manualbp.reading.history_words import changes_markdown
+from manualbp.reading.machines import tell_apart
 from manualbp.reading.page.picture import THEMES, picture
 
 DPI = 150
@@ -54,9 +55,10 @@ def write_report(
     in PNG and SVG, the matrix with the speedup's curves as ``answer-<network>-<device>-light`` and
     ``-dark`` in SVG, and ``history`` where there are several commits of the machine.  Of several
     ``results`` there is one run each: they stand side by side on the page and one after the other
-    in the table, and the text and the pictures of each are in a folder of its own.  ``command`` is
-    what the page says that made it.  The same results give the same bytes.  ``ResultsError`` is
-    raised for results that cannot be read and for a machine or a commit that is not among them.
+    in the table, and the text and the pictures of each are in a folder of its own; two machines of
+    one name are told apart (``machines.tell_apart``).  ``command`` is what the page says made it.
+    The same results give the same bytes.  ``ResultsError`` is raised for results that cannot be
+    read and for a machine or a commit that is not among them.
     """
     chosen = _runs(_paths(results), machine, commit)
     table = pd.concat([run.frame for run in chosen])
@@ -80,9 +82,10 @@ def _paths(results: Path | Sequence[Path]) -> Sequence[Path]:
 def _runs(paths: Sequence[Path], machine: str | None, commit: str | None) -> list[page.Run]:
     """Return the run of every path, its rows numbered through as the table has them."""
     found: list[tuple[Path, pd.DataFrame, pd.DataFrame]] = []
-    for path in paths:
-        everything = load_results(path)
-        newest = _pick(everything, machine, commit)
+    chosen_machine = None if machine is None else [machine]
+    loaded = tell_apart([only(load_results(path), "machine", chosen_machine) for path in paths])
+    for path, everything in zip(paths, loaded, strict=True):
+        newest = latest_run(of_commit(everything, commit))
         past = everything[everything["machine"] == newest["machine"].iloc[0]]
         if not any(_same_run(newest, other) for _, other, _ in found):
             found.append((path, newest, past))
@@ -155,12 +158,6 @@ def _write_pictures(run: page.Run, output: Path) -> list[Path]:
                 files.append(output / name)
                 files[-1].write_text(text, encoding="utf-8", newline="\n")
     return files
-
-
-def _pick(frame: pd.DataFrame, machine: str | None, commit: str | None) -> pd.DataFrame:
-    """Return the latest run of a machine and a commit, either of which may be left open."""
-    frame = only(frame, "machine", None if machine is None else [machine])
-    return latest_run(of_commit(frame, commit))
 
 
 def _write_history(run: page.Run, output: Path) -> tuple[str, list[Path]]:

@@ -196,19 +196,12 @@ def test_results_of_another_checkouts_code_are_refused(checkout):
     assert not (checkout / "results").exists()
 
 
-def test_machines_are_named_after_the_processor(monkeypatch):
-    monkeypatch.setattr(
-        suite.util, "get_cpu_info", lambda: "Intel(R) Core(TM) i5-2520M CPU @ 2 GHz"
-    )
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert suite.default_machine_name() == "intel-core-i5-2520m-4core"
-
-
-def test_two_states_of_a_dirty_tree_have_two_names(checkout):
+@pytest.mark.parametrize("name", ["new.py", "neu, für uns.py"])
+def test_two_states_of_a_dirty_tree_have_two_names(name, checkout):
     clean = suite.describe_tree(checkout)
     names = set()
     for text in ("one", "two"):
-        (checkout / "new.py").write_text(text)
+        (checkout / name).write_text(text)
         names.add(suite.describe_tree(checkout).name)
     assert len(names | {clean.name}) == 3
     assert not clean.dirty

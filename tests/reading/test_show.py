@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -224,7 +225,8 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
         return SKIP if isinstance(found, float) and math.isnan(found) else found
 
     write_results(tmp_path, suite=RATIOS, model=cells)
-    shell = f"{sys.executable} -m manualbp export {tmp_path} | head -n 1"
+    export = [sys.executable, "-m", "manualbp", "export", str(tmp_path)]
+    shell = f"{shlex.join(export)} | head -n 1"
     done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.startswith("machine,cpu,")
     assert done.stderr == ""

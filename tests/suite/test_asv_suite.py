@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from manualbp.cases import BATCHES, DEVICES, MODES, NETWORKS
 from manualbp.reading.frame import QUANTITIES
 
+ROOT = Path(__file__).parents[2]
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -20,15 +22,15 @@ def benchmarks(tmp_path_factory):
     file = tmp_path_factory.mktemp("suite") / "benchmarks.json"
     code = (
         "import sys\n"
-        "from pathlib import Path\n"
         "from asv_runner.discovery import _discover\n"
-        "_discover((str(Path('benchmarks').absolute()), sys.argv[1]))\n"
+        "_discover((sys.argv[1], sys.argv[2]))\n"
         "from tensorflow.python.eager import context\n"
         "assert context.context()._context_handle is None, 'the runtime was initialised'\n"
     )
     # Fails, and with it every test here, if discovering initialises TensorFlow's runtime: a
     # forkserver would hang in each cell.
-    subprocess.run([sys.executable, "-c", code, str(file)], check=True, env=QUIET)
+    command = [sys.executable, "-c", code, str(ROOT / "benchmarks"), str(file)]
+    subprocess.run(command, check=True, env=QUIET)
     return {entry["name"]: entry for entry in json.loads(file.read_text())}
 
 
@@ -46,6 +48,14 @@ def test_the_reading_wing_knows_every_benchmark(benchmarks):
         for name, entry in benchmarks.items()
     }
     assert found == {name: quantity[:3] for name, quantity in QUANTITIES.items()}
+
+
+def test_the_committed_description_is_of_the_suite_as_it_is(benchmarks):
+    # Otherwise the first run in a clean clone would change it.
+    stored = json.loads((ROOT / "results/benchmarks.json").read_text(encoding="utf-8"))
+    stored.pop("version")
+    changed = {name for name in {*stored, *benchmarks} if stored.get(name) != benchmarks.get(name)}
+    assert not changed, "results/benchmarks.json is out of date: 'make discover', and commit it"
 
 
 def test_parameters_are_the_same_on_every_machine(benchmarks):
