@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,9 @@ A cell is gated when its margin is known: 'manualbp calibrate' measures a machin
 one for all.  Absolute times are not judged; on shared machines they wander by tens of percent.
 {EXIT_STATUS}"""
 
+COMMANDS = 6
+"""So many commands that measure again are printed at most, unless all are asked for."""
+
 STYLES = {"slower": "red", "faster": "green", "inconclusive": "yellow", "not measured": "magenta"}
 
 
@@ -84,7 +88,9 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("text", "markdown", "json"), default="text", help="(default: text)"
     )
-    parser.add_argument("--all", action="store_true", help="list the cells that are the same, too")
+    parser.add_argument(
+        "--all", action="store_true", help="list the cells that are the same, too, and all commands"
+    )
     parser.add_argument(
         "--accept-structure", action="store_true", help="do not fail for changed exact counts"
     )
@@ -101,10 +107,13 @@ def percent(text: str) -> float:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from manualbp.reading.comparison import Comparison, describe
+    from manualbp.reading.counts import counted, structure
+    from manualbp.reading.environment import process_seconds, result_files_of
     from manualbp.reading.find import find_runs
     from manualbp.reading.frame import ResultsError
     from manualbp.reading.margins import FILE, load_margins
-    from manualbp.reading.verdicts import Margins, compare, counted, structure, uniform
+    from manualbp.reading.remedies import commits_of
+    from manualbp.reading.verdicts import Margins, compare, uniform
 
     try:
         base, head = find_runs(
@@ -116,12 +125,23 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             machine = head["machine"].iloc[0]
             margins = load_margins(arguments.margins or arguments.results / machine / FILE)
+        folders = [
+            Path(side) if Path(side).exists() else arguments.results
+            for side in (arguments.base, arguments.head)
+        ]
+        files = [
+            result_files_of(folder, frame)
+            for folder, frame in zip(folders, (base, head), strict=True)
+        ]
+        seconds = process_seconds([*files[0], *files[1]])
         comparison = Comparison(
             base=describe(base),
             head=describe(head) + another_machine(base, head),
-            cells=compare(base, head, margins, paired=arguments.paired),
+            cells=compare(base, head, margins, paired=arguments.paired, seconds=seconds),
             structure=structure(base, head),
             counts=counted(head),
+            environment=environment_lines((base, head), files),
+            commits=commits_of(base, head),
         )
         if not (Path(arguments.base).exists() or Path(arguments.head).exists()):
             changes = history_between(base, head, arguments.results)
@@ -141,6 +161,16 @@ def another_machine(base: "pd.DataFrame", head: "pd.DataFrame") -> str:
     one, other = facts_in(base), facts_in(head)
     words = [f"{fact(name, other)}, not {fact(name, one)}" for name in differing(one, other)]
     return f"; the machines differ{': ' if words else ''}{'; '.join(words)}"
+
+
+def environment_lines(
+    runs: "Sequence[pd.DataFrame]", files: Sequence[Sequence[Path]]
+) -> tuple[str, ...]:
+    """Say how the environments of base and head differ, from their tables and result files."""
+    from manualbp.reading.environment import differences, environment_of
+
+    base, head = (environment_of(*side) for side in zip(runs, files, strict=True))
+    return differences(base, head)
 
 
 def history_between(base: "pd.DataFrame", head: "pd.DataFrame", results: Path) -> "pd.DataFrame":
@@ -182,7 +212,9 @@ def answer(comparison: "Comparison", arguments: argparse.Namespace) -> int:
     if arguments.format == "markdown":
         print(words.markdown(comparison), end="")
     elif arguments.format == "json":
-        print(words.as_json(comparison))
+        from manualbp.reading.comparison_json import as_json
+
+        print(as_json(comparison))
     else:
         print_text(comparison, everything=arguments.all)
     statuses = {
@@ -200,11 +232,17 @@ def answer(comparison: "Comparison", arguments: argparse.Namespace) -> int:
 def print_text(comparison: "Comparison", *, everything: bool) -> None:
     """Print the headline, the cells that are not the same (or all) and the changed counts."""
     from manualbp.reading import comparison as words
+    from manualbp.reading import environment
+    from manualbp.reading.remedies import again
     from manualbp.reading.verdicts import SAME
 
     console = Console(highlight=False, soft_wrap=True)
     console.print(words.headline(comparison), style="bold", markup=False)
-    console.print(f"base: {comparison.base}\nhead: {comparison.head}\n", markup=False)
+    console.print(f"base: {comparison.base}\nhead: {comparison.head}", markup=False)
+    lines = comparison.environment
+    alike = len(lines) == 1 and lines[0].startswith(environment.SAME)
+    indented = f" {lines[0]}" if alike else "".join(f"\n  {line}" for line in lines)
+    console.print(f"environment:{indented}\n" if lines else "", markup=False)
     cells = comparison.cells
     shown = cells if everything else cells.loc[cells["verdict"] != SAME]
     if len(shown):
@@ -215,6 +253,13 @@ def print_text(comparison: "Comparison", *, everything: bool) -> None:
         wide(console).print(table)
     if len(shown) < len(cells):
         console.print(f"{len(cells) - len(shown)} cells are the same (--all lists them)")
+    if commands := again(cells, comparison.commits):
+        side = "" if comparison.commits else ", in the checkout of each side"
+        listed = commands if everything else commands[:COMMANDS]
+        console.print(f"\nto measure again what is neither same nor faster{side}:", markup=False)
+        console.print("\n".join(f"  {command}" for command in listed), markup=False)
+        if len(listed) < len(commands):
+            console.print(f"  … and {len(commands) - len(listed)} more (--all lists them)")
     if len(comparison.structure):
         table = Table(*words.STRUCTURE_HEADS, box=None, pad_edge=False, title_justify="left")
         for row in words.structure_rows(comparison.structure):

@@ -1,20 +1,17 @@
 """``manualbp doctor``: what this machine has, what will disturb a measurement, and the remedy."""
 
 import argparse
-import os
-import platform
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
-from manualbp.cli import quiet
+from manualbp.cli import environment, quiet
+from manualbp.cli.environment import Fact, installed
 
 DESCRIPTION = """
 Show versions, devices, threads and load, and name what will disturb a measurement here together
 with its remedy.  Exit status 0, or 1 when something is missing without which nothing runs.
 """
 
-PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "matplotlib", "asv", "asv_runner")
+PACKAGES = (*environment.PACKAGES, "pandas", "matplotlib", "asv", "asv_runner")
 
 OPTIONAL = ("jax", "numba", "torch")
 """Other libraries in which the same step is measured; what is absent is skipped."""
@@ -22,7 +19,8 @@ OPTIONAL = ("jax", "numba", "torch")
 BUSY_LOAD = 0.3
 """Runnable processes beside this one, per core, from which a measurement suffers."""
 
-CPU = Path("/sys/devices/system/cpu")
+SHOWN = ("processor", "usable cores", "memory", "governor", "turbo", "load", "pressure")
+"""The facts of the environment that are printed where they are known; variables are warned of."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,29 +36,21 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    load = os.getloadavg()  # before TensorFlow's import adds to it
-    missing = []
-    facts = {"python": platform.python_version(), "system": platform.platform()}
-    for package in PACKAGES:
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            facts[package] = "not installed"
-            missing.append(package)
+    known = environment.facts()  # before TensorFlow's import adds to the load
+    versions = {package: installed(package) for package in PACKAGES}
+    missing = [package for package, found in versions.items() if found is None]
+    facts = {"python": str(known["python"]), "kernel": str(known["kernel"])}
+    facts |= {package: found or "not installed" for package, found in versions.items()}
     for package in OPTIONAL:
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            facts[package] = "not installed (optional)"
-    facts["cores"] = str(usable_cores())
-    facts["load"] = " ".join(f"{value:.2f}" for value in load) + " (1, 5, 15 min)"
+        facts[package] = installed(package) or "not installed (optional)"
+    facts |= {name: text for name in SHOWN if (text := say(name, known[name]))}
     if "tensorflow" not in missing:
         facts |= tensorflow_facts()
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f"{name:{width}}  {value}")
     print()
-    warnings = [*disturbances(load[0])]
+    warnings = [*disturbances(known)]
     for text, remedy in warnings:
         print(f"! {text}\n  remedy: {remedy}")
     for package in missing:
@@ -87,17 +77,24 @@ def tensorflow_facts() -> dict[str, str]:
     }
 
 
-def usable_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def say(name: str, fact: Fact) -> str:
+    """Return a fact in words; nothing for what the system does not tell."""
+    if fact is None:
+        return ""
+    if isinstance(fact, str):
+        return fact
+    return {
+        "memory": f"{fact / 2**30:.1f} GiB",
+        "load": f"{fact:.2f} (runnable processes, last minute)",
+        "pressure": f"{fact:g} % (of the last minute, a process waited for a core)",
+    }.get(name, f"{fact:g}")
 
 
-def disturbances(load: float) -> Iterator[tuple[str, str]]:
+def disturbances(known: Mapping[str, Fact]) -> Iterator[tuple[str, str]]:
     """Yield what will disturb a measurement here, each with its remedy."""
-    cores = usable_cores()
-    if load > BUSY_LOAD * cores:
+    cores, load = known["usable cores"], known["load"]
+    assert isinstance(cores, int | float)
+    if isinstance(load, float) and load > BUSY_LOAD * cores:
         yield (
             f"the load is {load:.2f} on {cores} cores: other programs are running",
             "end them, or wait; trust ratios (interleaved), not absolute times",
@@ -107,39 +104,36 @@ def disturbances(load: float) -> Iterator[tuple[str, str]]:
             f"{cores} cores: TensorFlow's threads, asv and the system share them",
             "trust ratios; leave the machine alone while measuring",
         )
-    governor = read(CPU / "cpu0/cpufreq/scaling_governor")
-    if governor and governor != "performance":
+    if known["core quota"] is not None:
+        yield (
+            f"a container's limit leaves {known['core quota']:g} cores' time: threads are stopped "
+            "in the middle of a block when it is used up",
+            "measure without the limit, or set it to at least the number of usable cores",
+        )
+    governor = known["governor"]
+    if governor not in (None, "performance"):
         yield (
             f"the frequency governor is {governor!r}: clocks change while measuring",
             "sudo cpupower frequency-set -g performance",
         )
-    if read(CPU / "intel_pstate/no_turbo") == "0" or read(CPU / "cpufreq/boost") == "1":
+    if known["turbo"] == "on":
         yield (
             "turbo is on: the clock depends on temperature and on other cores",
             "switch it off, for example with 'sudo python -m pyperf system tune'",
         )
-    if "hypervisor" in read(Path("/proc/cpuinfo")):
+    if "hypervisor" in environment.read(environment.PROC / "cpuinfo"):
         yield (
             "this is a virtual machine: neighbours take cycles that no load shows",
             "measure more processes (run again: a run adds to the last); trust ratios",
         )
-    for name in ("TF_XLA_FLAGS", "XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS"):
-        if name in os.environ:
-            yield (
-                f"{name}={os.environ[name]} changes what TensorFlow does",
-                f"unset {name}, or compare only with results measured under it",
-            )
-    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        if name in os.environ:
-            yield (
-                f"{name}={os.environ[name]} changes NumPy's matrix product, and so the control",
-                f"unset {name}, or compare only with results measured under it",
-            )
-
-
-def read(path: Path) -> str:
-    """Return a small system file's text, or nothing when there is none."""
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+    concerned = {
+        "what TensorFlow does": environment.TENSORFLOW_VARIABLES,
+        "NumPy's matrix product, and so the control": environment.NUMPY_VARIABLES,
+    }
+    for what, names in concerned.items():
+        for name in names:
+            if known[name] is not None:
+                yield (
+                    f"{name}={known[name]} changes {what}",
+                    f"unset {name}, or compare only with results measured under it",
+                )

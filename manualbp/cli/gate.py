@@ -45,6 +45,7 @@ EPILOG = f"""
 examples:
   manualbp gate main                              this branch against main
   manualbp gate HEAD^ HEAD --bench 'ratio_to_tape.*exercise.*xla'
+  manualbp gate HEAD^ HEAD --processes 20         a longer second look, for what is inconclusive
   manualbp gate origin/main --margin 5 --format markdown >> "$GITHUB_STEP_SUMMARY"
 
 A cell is gated when its margin is known: 'manualbp calibrate' measures a machine's, --margin sets
@@ -76,8 +77,23 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="start no process after this time; what is open then is inconclusive "
         "(default: %(default)g)",
     )
+    parser.add_argument(
+        "--processes",
+        type=whole,
+        default=CONFIRMATION,
+        metavar="N",
+        help="for each cell and commit in the second look (default: %(default)s)",
+    )
     compare_command.add_output_arguments(parser)
     parser.set_defaults(command=run)
+
+
+def whole(text: str) -> int:
+    """Parse how many processes for argparse: two at least, for one has no interval."""
+    value = int(text)
+    if value < 2:
+        raise ValueError
+    return value
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -96,11 +112,11 @@ def run(arguments: argparse.Namespace) -> int:
 def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
     """Measure both commits, confirm, and return the comparison."""
     from manualbp.reading.comparison import Comparison
+    from manualbp.reading.counts import counted, structure
+    from manualbp.reading.environment import process_seconds
     from manualbp.reading.verdicts import (
         compare,
         confirmed,
-        counted,
-        structure,
         unsettled_cells,
     )
 
@@ -134,17 +150,21 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
     base, head = (stored(side) for side in screening)
     margins = known_margins(arguments, project, machine, (base, head))
     margins = expected(arguments, margins, (base, head))
-    cells = compare(base, head, margins, paired=True)
+    files = [results_of([side]) for side in screening]
+    seconds = process_seconds(results_of(screening))
+    cells = compare(base, head, margins, paired=True, seconds=seconds)
 
     unsettled = unsettled_cells(cells)
     if unsettled:
         console.print(f"a closer look at {len(unsettled)} cells that are neither same nor faster")
         confirmation = sides("confirmation")
-        processes = dict.fromkeys(map(key_of, unsettled), CONFIRMATION)
+        processes = dict.fromkeys(map(key_of, unsettled), arguments.processes)
         measure_by_turns(confirmation, processes, deadline, console)
         chosen = {cell[1:]: margins[cell[1:]] for cell in unsettled if cell[1:] in margins}
         base_again, head_again = (stored(side) for side in confirmation)
-        cells = confirmed(cells, compare(base_again, head_again, chosen, paired=True))
+        files = [[*f, *results_of([side])] for f, side in zip(files, confirmation, strict=True)]
+        second = compare(base_again, head_again, chosen, paired=True, seconds=seconds)
+        cells = confirmed(cells, second)
     console.print(f"what was measured is kept in {folder.relative_to(project)}", markup=False)
     return Comparison(
         named(base, trees[0], screening[0].reason),
@@ -152,7 +172,14 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
         cells,
         structure(base, head),
         counted(head),
+        environment=compare_command.environment_lines((base, head), files),
+        commits=(trees[0].name[:8], trees[1].name[:8]),
     )
+
+
+def results_of(sides: Sequence[Side]) -> list[Path]:
+    """Return the result files of the sides that could be measured."""
+    return [side.suite.store.file for side in sides if side.suite is not None]
 
 
 def stored(side: Side) -> "pd.DataFrame":

@@ -17,7 +17,9 @@ from asv import runner, util
 from asv.environment import get_env_name
 from asv.results import Results
 
+from manualbp.cli import environment
 from manualbp.cli.cells import Cell, Outcome
+from manualbp.cli.journal import ProcessRecord, append_environment, append_process, journal_of
 from manualbp.cli.machine import register_machine
 from manualbp.cli.tree import Tree
 
@@ -41,6 +43,9 @@ class Store:
         self._results = Results(parameters, requirements, tree.name, tree.date, python, name, {})
         self._results.load_data(str(folder))
         self.file = folder / self._results._filename
+        self.journal = journal_of(self.file)
+        self._facts = environment.facts()  # before the measuring itself is the machine's load
+        self._told = False
 
     def _save_benchmarks(self) -> None:
         """Have asv store what it discovered, unless that is stored: a run changes no such file."""
@@ -65,11 +70,32 @@ class Store:
 
     def add(self, outcomes: Mapping[Cell, Outcome], started: dt.datetime) -> None:
         """Add what one process made of its cells, and save."""
+        self._tell(outcomes, started)
         for cell, outcome in outcomes.items():
             # A process that failed is one failed process: it takes no value from the cell.
             if outcome.status == "ok" or not self.samples(cell):
                 self._add(cell, outcome, started)
         self._save()
+
+    def _tell(self, outcomes: Mapping[Cell, Outcome], started: dt.datetime) -> None:
+        """Append to the journal, which has the environment before a run's first process."""
+        if not self._told:
+            append_environment(self.journal, self._facts)
+            self._told = True
+        for cell, outcome in outcomes.items():
+            if outcome.status != "unfinished":
+                record = ProcessRecord(
+                    cell.benchmark,
+                    cell.parameters,
+                    str(self._benchmarks[cell.benchmark]["version"]),
+                    outcome.status,
+                    started,
+                    round(outcome.seconds, 3),
+                    outcome.value,
+                    outcome.reason,
+                    outcome.disturbance,
+                )
+                append_process(self.journal, record)
 
     def _add(self, cell: Cell, outcome: Outcome, started: dt.datetime) -> None:
         if outcome.status == "unfinished":

@@ -1,6 +1,5 @@
 """A comparison of two runs in words: one conclusion, one line that says it, and tables."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from manualbp.reading.figures import short_commit
 from manualbp.reading.frame import CASE, records
 from manualbp.reading.history import CHANGE_COLUMNS, name_case
 from manualbp.reading.history_words import size_of_change
+from manualbp.reading.remedies import Commits, again, settled_by
 from manualbp.reading.verdicts import (
     CONTROLS,
     FASTER,
@@ -31,8 +31,8 @@ The change is the step's time over its yardstick's (the tape's step, or NumPy's)
 the same at the base: +5 % is 5 % slower. Both steps are measured by turns in one process; the
 interval is 95 %, Welch's, from one value for each process. *Slower* and *faster* are beyond the
 cell's margin and significant at 5 % over all gated cells together (Holm); *same* has its whole
-interval inside the margin; *inconclusive* is neither. Cells without a margin are shown, but not
-gated."""
+interval inside the margin; *inconclusive* is neither, and says why and what would settle it. Cells
+without a margin are shown, but not gated."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class Comparison:
     """How many exact counts were compared."""
     changes: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=CHANGE_COLUMNS))
     """Where the cells changed their level at commits between the two (``changes_between``)."""
+    environment: tuple[str, ...] = ()
+    """How the sides' environments differ, a line each (``environment.differences``)."""
+    commits: Commits | None = None
+    """The two as a gate takes them, where it could measure this comparison again."""
 
 
 def describe(frame: pd.DataFrame) -> str:
@@ -169,6 +173,7 @@ def markdown(comparison: Comparison) -> str:
     parts = [
         f"## {headline(comparison)}",
         f"Base: {comparison.base}. Head: {comparison.head}.",
+        environment_markdown(comparison.environment),
         f"{_tally(cells)}; {comparison.counts} exact counts compared, {len(structure)} differ.",
     ]
     if (~quiet).any():
@@ -183,25 +188,25 @@ def markdown(comparison: Comparison) -> str:
         parts.append(f"<details><summary>{int(quiet.sum())} cells are the same</summary>")
         parts.append(_table(text_rows(cells[quiet]), HEADS))
         parts.append("</details>")
+    if commands := again(cells, comparison.commits):
+        parts.append("<details><summary>Measure again what is neither same nor faster</summary>")
+        parts.append("\n".join(["```sh", *commands, "```"]))
+        parts.append("</details>")
     parts.append(HOW_TO_READ)
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def as_json(comparison: Comparison) -> str:
-    """Return everything as JSON; what is not known is null."""
-    content = {
-        "conclusion": conclude(comparison),
-        "headline": headline(comparison),
-        "base": comparison.base,
-        "head": comparison.head,
-        "cells": _plain_rows(comparison.cells),
-        "structure": _plain_rows(comparison.structure),
-        "changes": [
-            dict(zip(("commit", "cell", "change"), row, strict=True))
-            for row in change_rows(comparison.changes)
-        ],
-    }
-    return json.dumps(content, indent=1, allow_nan=False)
+def environment_markdown(lines: Sequence[str]) -> str:
+    """Return the differences of the environments as a list, each as code: it may be anybody's."""
+    if not lines:
+        return ""
+    if len(lines) == 1:
+        return f"Environment: {_code(lines[0])}."
+    return "\n".join(["Environment:", "", *(f"- {_code(line)}" for line in lines)])
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("`", "'") + "`"
 
 
 def name(row: dict[str, Any]) -> str:
@@ -279,7 +284,8 @@ def _number(value: float) -> str:
 
 def _with_reason(row: dict[str, Any]) -> str:
     role = " (control)" if row["quantity"] in CONTROLS else "" if row["gated"] else " (not gated)"
-    return f"{row['verdict']}{role}" + (f": {row['reason']}" if row["reason"] else "")
+    why = f": {row['reason']}" if row["reason"] else ""
+    return f"{row['verdict']}{role}{why}" + (f"; {settled_by(row)}" if row["remedy"] else "")
 
 
 def _tally(cells: pd.DataFrame) -> str:
@@ -290,10 +296,3 @@ def _tally(cells: pd.DataFrame) -> str:
 def _table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
     table = pd.DataFrame(list(rows), columns=list(heads))
     return str(table.to_markdown(index=False, disable_numparse=True))
-
-
-def _plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {key: None if pd.isna(value) else value for key, value in row.items()}
-        for row in records(frame)
-    ]

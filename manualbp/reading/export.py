@@ -57,6 +57,12 @@ COLUMN_NOTES = {
     "parameters": Column(
         _TEXT, "", "another suite's parameters, as asv wrote them: `size=10, dtype='float'`"
     ),
+    "bench": Column(
+        _TEXT,
+        "",
+        "regular expression that selects this cell alone: `manualbp run --bench '…'` measures it "
+        "again",
+    ),
     "status": Column(
         _TEXT,
         "",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from manualbp.cases import baseline_of, is_baseline, is_measured
+from manualbp.reading.again import bench_of
 from manualbp.reading.intervals import Estimate, estimate, product, ratio
 from manualbp.reading.machines import tell_apart, whole
 
@@ -34,7 +35,7 @@ COLUMNS = [
     *("python", "environment", "tensorflow", "flags"),
     *("commit", "date", "started"),
     *("benchmark", "version", "quantity", "kind", "unit"),
-    *(*CASE, "peer", "steps_per_call", "parameters"),
+    *(*CASE, "peer", "steps_per_call", "parameters", "bench"),
     *("status", "value", "low", "high", "processes", "samples"),
 ]
 """The columns of ``load_results``, in order."""
@@ -152,6 +153,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
     - ``steps_per_call``: SGD steps in one call, for ``steady_sgd`` (Int64)
     - ``parameters``: those of another suite's benchmark that have no column here, as asv wrote
       them: ``size=10, dtype='float'``
+    - ``bench``: the regular expression that selects this cell alone, for ``manualbp run --bench``
     - ``status``: ``ok``, ``failed`` or ``skipped``
     - ``value``: of times and ratios with samples, their geometric mean, which is what the interval
       is about; otherwise the number asv stored.  NaN unless ``ok`` (float)
@@ -477,7 +479,8 @@ def _cells(
             ) from error
         named = is_measured(case["network"], case["gradient"], case["batch"])
         if outcome["status"] == OK or named:
-            yield {**shared, **case, **outcome}
+            bench = _bench(name, tuple(map(str, combination)))
+            yield {**shared, **case, "bench": bench, **outcome}
 
 
 def _column(origin: str, key: str, stored: object, count: int) -> list[Any]:
@@ -521,6 +524,9 @@ def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
     case["mode"] = case["mode"] or IMPLIED_MODES.get(quantity)
     case["device"] = case["device"] or IMPLIED_DEVICES.get(quantity)
     return case
+
+
+_bench = lru_cache(maxsize=16384)(bench_of)  # a history has the same cells in every file
 
 
 @lru_cache(maxsize=4096)  # a history has the same few texts in every file

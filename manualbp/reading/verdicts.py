@@ -7,6 +7,7 @@ of different processes wander by tens of percent and are not judged.
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,12 @@ from manualbp.reading.frame import (
     CASE,
     CONTEXT,
     OK,
-    QUANTITIES,
     SKIPPED,
     check_one_run,
     records,
 )
-from manualbp.reading.intervals import Estimate, paired_ratio, ratio
+from manualbp.reading.intervals import Estimate
+from manualbp.reading.settling import change_of, explain
 
 SLOWER, FASTER, SAME = "slower", "faster", "same"
 INCONCLUSIVE, NOT_MEASURED = "inconclusive", "not measured"
@@ -42,6 +43,7 @@ COLUMNS = [
     *CELL,
     *("base", "head", "base_processes", "head_processes"),
     *("change", "low", "high", "p", "margin", "gated", "verdict", "reason"),
+    *("remedy", "more_processes", "minutes", "bench"),
 ]
 
 Margins = Mapping[tuple[Any, ...], float]
@@ -49,7 +51,12 @@ Margins = Mapping[tuple[Any, ...], float]
 
 
 def compare(
-    base: pd.DataFrame, head: pd.DataFrame, margins: Margins, *, paired: bool = False
+    base: pd.DataFrame,
+    head: pd.DataFrame,
+    margins: Margins,
+    *,
+    paired: bool = False,
+    seconds: Mapping[str, float] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Judge every ratio of two runs, a row for each cell in either.
 
@@ -57,8 +64,8 @@ def compare(
 
     ``base`` and ``head`` are tables of ``load_results`` with one run each; ``margins`` are
     fractions (0.02 is 2 %).  With ``paired``, the sides were measured by turns, so that their
-    values of one round share the state the machine was in then.  Columns besides those of the
-    cell (``CELL``):
+    values of one round share the state the machine was in then.  ``seconds`` says how long a
+    process takes, by the cell's ``bench``.  Columns besides those of the cell (``CELL``):
 
     - ``base``, ``head``: geometric means of the process values (float, NaN if not measured)
     - ``base_processes``, ``head_processes``: how many values (int)
@@ -73,7 +80,13 @@ def compare(
       beyond the margin; *same* when the interval lies inside the margin; *not measured* when
       either side failed, was skipped or is missing, or another version of the benchmark was
       run; else *inconclusive*
-    - ``reason``: why a cell is *not measured*, or *inconclusive* however close its interval
+    - ``reason``: why a cell is *not measured* or *inconclusive* (text)
+    - ``remedy``: what would settle an *inconclusive* cell, else nothing (text)
+    - ``more_processes``: how many more on each side that takes (``settling.more_processes``);
+      missing where it is not known, or more than a hundred (Int64)
+    - ``minutes``: how long these take on both sides together (float, NaN if unknown)
+    - ``bench``: the regular expression that measures this cell again (``again.bench_of``), missing
+      where neither run has the cell
 
     ``ValueError`` is raised when either table holds more runs than one.
     """
@@ -95,9 +108,10 @@ def compare(
     ]
     _adjust(rows)
     for row in rows:
-        row["verdict"], row["reason"] = _verdict(row)
+        row |= _verdict(row, seconds)
     table = pd.DataFrame(rows, columns=COLUMNS)
     types = {"batch": "Int64", "base_processes": "int64", "head_processes": "int64"}
+    types |= {"more_processes": "Int64", "minutes": "float64"}
     return table.astype({**types, "gated": "bool"})
 
 
@@ -122,34 +136,6 @@ def confirmed(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([first[kept], second], ignore_index=True)
 
 
-def structure(base: pd.DataFrame, head: pd.DataFrame) -> pd.DataFrame:
-    """List the exact counts of two runs that differ, or that cannot be compared.
-
-    A changed count is a change of kind: another program is run, whatever the clock says.
-    Columns: ``CELL``, ``unit``, ``base`` and ``head`` (float, NaN if not measured), and
-    ``outcome``: ``changed``, ``not measured`` (on one side only), or ``not comparable`` (another
-    TensorFlow version or number of cores, on which counts depend).
-    """
-    check_one_run(base)
-    check_one_run(head)
-    left, right = _exact(base), _exact(head)
-    alike = all(set(base[column].dropna()) == set(head[column].dropna()) for column in _SETTING)
-    rows = []
-    for cell in dict.fromkeys([*right, *left]):
-        before, after = left.get(cell), right.get(cell)
-        values = [_value(before), _value(after)]
-        # Measured on neither side (an absent device), or equal.
-        if values[0] == values[1] or all(map(math.isnan, values)):
-            continue
-        outcome = "changed" if alike else "not comparable"
-        if any(map(math.isnan, values)):
-            outcome = NOT_MEASURED
-        unit = next(row["unit"] for row in (after, before) if row is not None)
-        rows.append((*cell, unit, *values, outcome))
-    table = pd.DataFrame(rows, columns=[*CELL, "unit", "base", "head", "outcome"])
-    return table.astype({"batch": "Int64"})
-
-
 def uniform(margin: float, *frames: pd.DataFrame) -> Margins:
     """Return one margin for every ratio that any of the runs measured."""
     return {cell[1:]: margin for frame in frames for cell in ratio_cells(frame)}
@@ -160,15 +146,20 @@ def ratio_cells(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
     return [cell for cell, row in _ratios(frame).items() if _tried(row)]
 
 
-def counted(frame: pd.DataFrame) -> int:
-    """Return how many exact counts a run holds."""
-    return sum(not math.isnan(_value(row)) for row in _exact(frame).values())
-
-
 def moved_controls(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of controls that moved: with any, no verdict is to be trusted."""
     moved = table["verdict"].isin([SLOWER, FASTER])
     return table[table["quantity"].isin(CONTROLS) & moved]
+
+
+def by_cell(frame: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return the rows of a run by their cell (``CELL``)."""
+    return {_key(row): row for row in records(frame)}
+
+
+def value_of(row: Mapping[str, Any] | None) -> float:
+    """Return a row's value; NaN where nothing was measured."""
+    return math.nan if row is None or row["status"] != OK else float(row["value"])
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -194,13 +185,7 @@ def p_value(change: Estimate) -> float:
 
 # ---------------------------------------------------------------- from runs to rows
 
-_SETTING = ("tensorflow", "cores")
-
 _Cell = tuple[Any, ...]
-
-
-def _cells(frame: pd.DataFrame) -> dict[_Cell, dict[str, Any]]:
-    return {_key(row): row for row in records(frame)}
 
 
 def _key(row: Mapping[str, Any]) -> _Cell:
@@ -212,20 +197,11 @@ def _plain(value: Any) -> Any:
 
 
 def _ratios(frame: pd.DataFrame) -> dict[_Cell, dict[str, Any]]:
-    return _cells(frame[(frame["kind"] == "ratio") & ~frame["quantity"].isin(CONTEXT)])
-
-
-def _exact(frame: pd.DataFrame) -> dict[_Cell, dict[str, Any]]:
-    names = [name for name, quantity in QUANTITIES.items() if quantity.exact]
-    return _cells(frame[frame["quantity"].isin(names)])
+    return by_cell(frame[(frame["kind"] == "ratio") & ~frame["quantity"].isin(CONTEXT)])
 
 
 def _tried(row: Mapping[str, Any] | None) -> bool:
     return row is not None and row["status"] != SKIPPED
-
-
-def _value(row: Mapping[str, Any] | None) -> float:
-    return math.nan if row is None or row["status"] != OK else float(row["value"])
 
 
 def _row(
@@ -240,18 +216,20 @@ def _row(
     margin = margins.get(cell[1:], math.nan)
     quantity = cell[CELL.index("quantity")]
     row = dict(zip(CELL, cell, strict=True)) | {
-        "base": _value(base),
-        "head": _value(head),
+        "base": value_of(base),
+        "head": value_of(head),
         "base_processes": base["processes"] if base else 0,
         "head_processes": head["processes"] if head else 0,
         "margin": margin,
         "gated": quantity not in CONTROLS and not math.isnan(margin),
         "reason": _obstacle(base, head),
+        "bench": next((side["bench"] for side in (head, base) if side is not None), None),
     }
     numbers = dict.fromkeys(("change", "low", "high", "p"), math.nan)
     if base is not None and head is not None and not row["reason"]:
         values = [side["samples"] or (side["value"],) for side in (head, base)]
-        change = paired_ratio(*values) if paired else ratio(*values)
+        row["_change"] = change_of(*values, paired=paired)
+        change = row["_change"].estimate
         numbers = {
             "change": change.value,
             "low": change.low,
@@ -284,22 +262,35 @@ def _adjust(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         families.setdefault((row["gated"], row["quantity"] in CONTROLS), []).append(row)
     for family in families.values():
-        for row, adjusted in zip(family, holm([row["p"] for row in family]), strict=True):
-            row["p"] = adjusted
+        adjusted = holm([row["p"] for row in family])
+        known = sum(not math.isnan(p) for p in adjusted)
+        rejected = sum(p < ALPHA for p in adjusted)
+        for row, p in zip(family, adjusted, strict=True):
+            # Of the cells that are left, the next one is rejected at this level.
+            row |= {"p": p, "_cells": known, "_level": ALPHA / max(known - rejected, 1)}
 
 
-def _verdict(row: Mapping[str, Any]) -> tuple[str, str]:
-    """Judge one row: the verdict, and its reason where one is needed."""
+def _verdict(row: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
+    """Judge one row: the verdict, its reason where one is needed, and what would settle it."""
+    judged = {"remedy": "", "more_processes": None, "minutes": math.nan}
+    verdict = _judge(row)
+    if verdict != INCONCLUSIVE:
+        return judged | {"verdict": verdict}
+    found = explain(row["_change"], row["margin"], row["_level"], row["_cells"])
+    if found.more is not None and row["bench"] in seconds:
+        judged["minutes"] = 2 * found.more * seconds[row["bench"]] / 60
+    told = {"reason": found.why, "remedy": found.remedy, "more_processes": found.more}
+    return judged | {"verdict": verdict} | told
+
+
+def _judge(row: Mapping[str, Any]) -> str:
     if row["reason"]:
-        return NOT_MEASURED, row["reason"]
+        return NOT_MEASURED
     if math.isnan(row["p"]):
-        return INCONCLUSIVE, "one process on a side has no interval"
+        return INCONCLUSIVE
     margin = 0.0 if math.isnan(row["margin"]) else row["margin"]
     if row["p"] < ALPHA and abs(math.log(row["change"])) > math.log1p(margin):
-        return (SLOWER if row["change"] > 1 else FASTER), ""
+        return SLOWER if row["change"] > 1 else FASTER
     # Symmetric on logarithms: 2 % slower and as much faster are equally far from 1.
-    if 1 / (1 + margin) < row["low"] and row["high"] < 1 + margin:
-        return SAME, ""
-    if math.isnan(row["margin"]):
-        return INCONCLUSIVE, "no margin is known"
-    return INCONCLUSIVE, ""
+    inside = 1 / (1 + margin) < row["low"] and row["high"] < 1 + margin
+    return SAME if inside else INCONCLUSIVE

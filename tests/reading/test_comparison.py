@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -11,8 +13,12 @@ from runs import BASE, HEAD, SUITE, load_runs, margins, only, write_runs
 
 from manualbp.cli import main
 from manualbp.reading import comparison as words
+from manualbp.reading.comparison_json import as_json
+from manualbp.reading.counts import counted, structure
+from manualbp.reading.environment import journal_of
+from manualbp.reading.frame import CASE, records
 from manualbp.reading.margins import COLUMNS, FILE, load_margins
-from manualbp.reading.verdicts import compare, counted, structure
+from manualbp.reading.verdicts import compare
 
 ONE = {"gradient": "fused", "mode": "graph", "batch": 4096}
 
@@ -56,15 +62,16 @@ def test_slower_is_more_pressing_than_not_measured(tmp_path):
 
 def test_markdown_folds_what_is_the_same(tmp_path):
     text = words.markdown(say(tmp_path, change=only(1.1, **ONE)))
-    before, folded = text.split("<details>")
+    before, folded, again = text.split("<details>")
     assert "exercise/fused/graph/CPU:0/4096" in before
     assert folded.count("exercise/chain") >= 18
+    assert again.count("manualbp gate") + again.count("manualbp run") == 1
     assert len(text) < 60_000
 
 
 def test_json_holds_every_cell(tmp_path):
     comparison = say(tmp_path, change=only(None, **ONE))
-    content = json.loads(words.as_json(comparison))
+    content = json.loads(as_json(comparison))
     assert content["conclusion"] == "not measured"
     assert len(content["cells"]) == len(comparison.cells)
     assert {cell["change"] for cell in content["cells"] if cell["reason"]} == {None}
@@ -188,3 +195,95 @@ def test_a_commit_between_is_named_where_a_level_changed(tmp_path, capsys):
     # Nothing changed between two commits of one level.
     assert main(["compare", hash_of(6), hash_of(9), "--results", str(tmp_path)]) == 5
     assert "where levels changed" not in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- environments, and once more
+
+
+def told(path, capsys, *arguments):
+    main(["compare", BASE[:8], HEAD[:8], "--results", str(path), *arguments])
+    return capsys.readouterr().out
+
+
+def write_journal(path, commit, *lines):
+    (file,) = path.glob(f"laptop/{commit[:8]}-*.json")
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    journal_of(file).write_text(text)
+
+
+def facts(**known):
+    return {"kind": "environment", "started": "2026-11-24T21:49:15Z", "facts": known}
+
+
+def test_the_environments_stand_above_the_cells(tmp_path, capsys):
+    write_runs(tmp_path, change=only(1.1, **ONE))
+    assert "environment: the same as far as asv stored it; of neither" in told(tmp_path, capsys)
+    write_journal(tmp_path, BASE, facts(XLA_FLAGS=None, load=0.1))
+    write_journal(tmp_path, HEAD, facts(XLA_FLAGS="--xla_`x`", load=0.2))
+    out = told(tmp_path, capsys, "--margin", "2")
+    line = "XLA_FLAGS: none in the base, --xla_`x` in the head"
+    assert f"environment:\n  {line}\n" in out
+    assert out.index(line) < out.index("inconclusive" if "inconclusive" in out else "slower")
+    markdown = told(tmp_path, capsys, "--margin", "2", "--format", "markdown")
+    assert "Environment: `XLA_FLAGS: none in the base, --xla_'x' in the head`." in markdown
+    content = json.loads(told(tmp_path, capsys, "--margin", "2", "--format", "json"))
+    assert content["environment"] == [line]
+    write_journal(tmp_path, HEAD, facts(XLA_FLAGS=None, load=0.2))
+    assert "environment: the same\n" in told(tmp_path, capsys)
+
+
+def commands(out):
+    return [shlex.split(line) for line in out.splitlines() if line.strip().startswith("manualbp ")]
+
+
+def test_a_cell_that_is_slower_has_the_gate_that_judges_it_alone(tmp_path, capsys):
+    write_runs(tmp_path, change=only(1.1, **ONE))
+    for form in ("text", "markdown"):
+        (command,) = commands(told(tmp_path, capsys, "--margin", "2", "--format", form))
+        bench = r"^bench_ratio\.ratio_to_tape\(.exercise., .fused., .graph., .CPU:0., 4096\)$"
+        assert command == ["manualbp", "gate", BASE[:8], HEAD[:8], "--bench", bench]
+
+
+def test_nothing_is_to_be_measured_again_where_all_is_the_same(tmp_path, capsys):
+    write_runs(tmp_path)
+    out = told(tmp_path, capsys, "--margin", "2")
+    assert "measure again" not in out
+    assert commands(out) == []
+
+
+def test_inconclusive_cells_say_what_settles_them_and_the_command_does_it(tmp_path, capsys):
+    write_runs(tmp_path, deviation=0.03, seed=1)
+    out = told(tmp_path, capsys, "--margin", "2", "--all")
+    assert "is wider than the margin" in " ".join(out.split())
+    content = json.loads(told(tmp_path, capsys, "--margin", "2", "--format", "json"))
+    cells = [cell for cell in content["cells"] if cell["verdict"] == "inconclusive"]
+    most = max(cell["more_processes"] or 0 for cell in cells)
+    found = commands(out)
+    assert found == [shlex.split(command) for command in content["again"]]
+    assert {c[-1] for c in found if "--processes" in c} == {str(8 + most)}
+    asked = [command[command.index("--bench") + 1] for command in found]
+    frame = load_runs(tmp_path)[1]
+    texts = {
+        row["bench"]: f"{row['benchmark']}("
+        + ", ".join(repr(row[c]) for c in CASE if isinstance(row[c], str | int))
+        + ")"
+        for row in records(frame[frame["kind"] == "ratio"])
+    }
+    chosen = {b for b, text in texts.items() if any(re.search(one, text) for one in asked)}
+    wanted = {
+        cell["bench"] for cell in content["cells"] if cell["verdict"] not in ("same", "faster")
+    }
+    assert chosen == wanted
+    # Without --all a few are enough.
+    assert len(commands(told(tmp_path, capsys, "--margin", "2"))) <= 6
+
+
+def test_what_no_gate_can_measure_is_measured_by_a_run(tmp_path, capsys):
+    """Two machines: a gate measures two commits on one."""
+    desk = write_runs(tmp_path / "one", machine="desk") / "desk"
+    other = write_runs(tmp_path / "two", machine="lap", change=only(1.1, **ONE)) / "lap"
+    (base,) = desk.glob(f"{BASE[:8]}-*.json")
+    (head,) = other.glob(f"{HEAD[:8]}-*.json")
+    main(["compare", str(base), str(head), "--margin", "2"])
+    (command,) = commands(capsys.readouterr().out)
+    assert command[:3] == ["manualbp", "run", "--bench"]

@@ -8,7 +8,7 @@ from runs import CELLS, load_runs, margins, only, write_runs
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from manualbp.reading import verdicts
+from manualbp.reading import counts, verdicts
 from manualbp.reading.comparison import Comparison, conclude
 from manualbp.reading.frame import CASE, records
 from manualbp.reading.intervals import paired_ratio, ratio
@@ -95,6 +95,53 @@ def test_one_process_is_inconclusive_and_says_so(tmp_path):
     table = judge(tmp_path, processes=1)
     assert set(table[table["gated"]]["verdict"]) == {INCONCLUSIVE}
     assert the_cell(table, **ONE)["reason"] == "one process on a side has no interval"
+    assert the_cell(table, **ONE)["remedy"] == "measure at least 2 processes on each side"
+    assert table["more_processes"].isna().all()
+
+
+def test_inconclusive_cells_say_why_and_what_would_settle_them(tmp_path):
+    base, head = load_runs(write_runs(tmp_path, deviation=0.03, seed=1))
+    seconds = dict.fromkeys(base["bench"], 1.5)
+    table = verdicts.compare(base, head, margins(), seconds=seconds)
+    open_ = table[table["verdict"] == INCONCLUSIVE]
+    assert len(open_) > 10
+    assert (open_["reason"] != "").all()
+    assert (open_["remedy"] != "").all()
+    assert open_["more_processes"].dropna().between(1, 100).all()
+    known = open_.dropna(subset="more_processes")
+    expected = 2 * 1.5 * known["more_processes"].astype(float) / 60
+    assert known["minutes"].to_numpy() == pytest.approx(expected.to_numpy())
+    assert verdicts.compare(base, head, margins())["minutes"].isna().all()
+    others = table[table["verdict"] != INCONCLUSIVE]
+    assert (others["remedy"] == "").all()
+    assert others["more_processes"].isna().all()
+
+
+def test_the_correction_for_many_cells_is_named_where_it_decides(tmp_path):
+    # 3.5 % with an error of 1 %: significant alone, not among 36.
+    table = judge(tmp_path, change=only(1.035, **ONE), deviation=0.02, processes=8, seed=3)
+    cell = the_cell(table, **ONE)
+    assert cell["verdict"] == INCONCLUSIVE
+    assert cell["reason"] == "beyond the margin, but not significant among 36 cells"
+    alone = {("ratio_to_tape", *(cell[column] for column in CASE)): 0.02}
+    base, head = load_runs(tmp_path)
+    assert the_cell(verdicts.compare(base, head, alone), **ONE)["verdict"] == SLOWER
+
+
+def test_without_a_margin_the_reason_says_so(tmp_path):
+    table = judge(tmp_path, {})
+    assert set(table["reason"][table["verdict"] == INCONCLUSIVE]) == {"no margin is known"}
+    assert "calibrate" in the_cell(table, **ONE)["remedy"]
+
+
+def test_every_cell_of_a_run_says_how_it_is_measured_again(tmp_path):
+    gone = ("ratio_to_tape", "exercise", "gone", "xla", "CPU:0", 64)
+    table = judge(tmp_path, {**margins(), gone: 0.02}, change=only(None, **ONE))
+    assert (
+        the_cell(table, **ONE)["bench"]
+        == r"^bench_ratio\.ratio_to_tape\(.exercise., .chain., .xla., .CPU:0., 64\)$"
+    )
+    assert list(table[table["bench"].isna()]["gradient"]) == ["gone"]
 
 
 def test_without_a_margin_nothing_is_gated_nor_the_same(tmp_path):
@@ -139,7 +186,7 @@ def test_two_runs_are_not_mixed(tmp_path):
 
 def of(table, path):
     base, head = load_runs(path)
-    return Comparison("base", "head", table, verdicts.structure(base, head), 0)
+    return Comparison("base", "head", table, counts.structure(base, head), 0)
 
 
 # ---------------------------------------------------------------- exact counts
@@ -152,7 +199,7 @@ def more_nodes(quantity, case):
 
 def test_a_changed_count_is_a_change_of_kind(tmp_path):
     base, head = load_runs(write_runs(tmp_path, change=more_nodes))
-    changed = verdicts.structure(base, head)
+    changed = counts.structure(base, head)
     assert set(changed["gradient"]) == {"chain"}
     assert set(changed["outcome"]) == {"changed"}
     assert set(changed["base"]) == {40}
@@ -162,21 +209,21 @@ def test_a_changed_count_is_a_change_of_kind(tmp_path):
 
 def test_equal_counts_are_not_listed(tmp_path):
     base, head = load_runs(write_runs(tmp_path))
-    assert verdicts.counted(head) > 0
-    assert verdicts.structure(base, head).empty
+    assert counts.counted(head) > 0
+    assert counts.structure(base, head).empty
 
 
 @pytest.mark.parametrize("column", ["tensorflow", "cores"])
 def test_counts_of_another_setting_are_not_compared(column, tmp_path):
     base, head = load_runs(write_runs(tmp_path, change=more_nodes))
     other = {"tensorflow": "2.22.0", "cores": 8}[column]
-    changed = verdicts.structure(base, head.assign(**{column: other}))
+    changed = counts.structure(base, head.assign(**{column: other}))
     assert set(changed["outcome"]) == {"not comparable"}
 
 
 def test_a_count_that_is_gone_is_not_measured(tmp_path):
     base, head = load_runs(write_runs(tmp_path))
-    gone = verdicts.structure(base, head[head["quantity"] != "track_graph_nodes"])
+    gone = counts.structure(base, head[head["quantity"] != "track_graph_nodes"])
     assert set(gone["outcome"]) == {NOT_MEASURED}
 
 
