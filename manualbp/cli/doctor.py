@@ -1,6 +1,7 @@
 """``manualbp doctor``: what this machine has, what will disturb a measurement, and the remedy."""
 
 import argparse
+import time
 from collections.abc import Iterator, Mapping
 
 from manualbp.cli import environment, quiet
@@ -15,6 +16,9 @@ PACKAGES = (*environment.PACKAGES, "pandas", "matplotlib", "asv", "asv_runner")
 
 OPTIONAL = ("jax", "numba", "torch")
 """Other libraries in which the same step is measured; what is absent is skipped."""
+
+WATCH_S = 1.0
+"""How long the machine is watched for what other programs take."""
 
 BUSY_LOAD = 0.3
 """Runnable processes beside this one, per core, from which a measurement suffers."""
@@ -50,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name, value in facts.items():
         print(f"{name:{width}}  {value}")
     print()
-    warnings = [*disturbances(known)]
+    warnings = [*others_now(), *disturbances(known)]
     for text, remedy in warnings:
         print(f"! {text}\n  remedy: {remedy}")
     for package in missing:
@@ -88,6 +92,19 @@ def say(name: str, fact: Fact) -> str:
         "load": f"{fact:.2f} (runnable processes, last minute)",
         "pressure": f"{fact:g} % (of the last minute, a process waited for a core)",
     }.get(name, f"{fact:g}")
+
+
+def others_now() -> Iterator[tuple[str, str]]:
+    """Watch the machine for a second, and yield what would have values discarded now."""
+    from manualbp.measuring.disturbance import Watch
+
+    watch = Watch()
+    time.sleep(WATCH_S)
+    if reason := watch.read().reason:
+        yield (
+            f"{reason} in the last second: a value measured now is discarded",
+            "end them, or wait; 'manualbp run' tries again while its time remains",
+        )
 
 
 def disturbances(known: Mapping[str, Fact]) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """``manualbp explain``: where the time of one case goes, and why it wins or does not."""
 
 import argparse
+import warnings
 
 from rich.console import Console
 
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     from manualbp.cli.explanation import print_as
     from manualbp.measuring import explain, roofline
     from manualbp.measuring.hlo import UncountedError
+    from manualbp.measuring.measure import DisturbedWarning
     from manualbp.measuring.oracle import VerificationError
     from manualbp.measuring.profile import ProfileError
     from manualbp.measuring.step import make_case
@@ -82,9 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with errors.status("measuring the machine's limits") as status:
             machine = roofline.measure_machine(case.device)
-            found = explain.explain(case, machine, tell=status.update)
+            with warnings.catch_warnings(record=True) as disturbed:
+                warnings.simplefilter("always", DisturbedWarning)
+                found = explain.explain(case, machine, tell=status.update)
     except (VerificationError, ProfileError, StructureError, UncountedError) as error:
         return refuse(error, 1)
+    for text in dict.fromkeys(str(warning.message) for warning in disturbed):
+        errors.print(f"do not trust these numbers: {text}", style="red", markup=False)
     print_as(arguments.format, found)
     return 0
 
