@@ -275,7 +275,7 @@ def test_a_disturbed_cell_of_the_matrix_has_its_look_and_its_reason(page):
     (disturbed,) = of_class(page, "matrix", "td", "disturbed")
     assert disturbed.text == "≈ disturbed"
     (button,) = disturbed.children
-    assert button.own["data-tip"] == f"fused, xla, batch 4096: disturbed: {BUSY}"
+    assert button.own["data-tip"] == f"fused, xla, batch 4,096: disturbed: {BUSY}"
     rows = page.files["results.csv"].splitlines()
     row = rows[1 + int(button.own["data-row"])]
     assert ",disturbed,,,,0,,3," in row
