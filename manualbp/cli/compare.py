@@ -237,6 +237,8 @@ def print_text(comparison: "Comparison", *, everything: bool) -> None:
     from manualbp.reading.verdicts import SAME
 
     console = Console(highlight=False, soft_wrap=True)
+    if said := words.discarded(comparison):
+        console.print(said, markup=False)
     console.print(words.headline(comparison), style="bold", markup=False)
     console.print(f"base: {comparison.base}\nhead: {comparison.head}", markup=False)
     lines = comparison.environment

@@ -39,11 +39,12 @@ STYLES = {
     "alone": "italic",
     "failed": "reverse",
     "skipped": "dim",
+    "disturbed": "underline",
     "none": "",
 }
 """Colour for kinds of cells, cyan and red because every kind of colour vision tells them apart."""
 
-MARKS = {"fast": "+", "slow": "-", "level": "~", "alone": "?"}
+MARKS = {"fast": "+", "slow": "-", "level": "~", "alone": "?", "disturbed": "!"}
 """What says the same without colour."""
 
 SEPARATE = "*"
@@ -55,6 +56,7 @@ LEGEND = {
     "alone": "? one process, so no interval",
     "failed": "failed: an error, or out of time",
     "skipped": "skipped: not chosen, or no such device",
+    "disturbed": "disturbed !: measured, but every value was discarded: the machine was busy",
 }
 
 
@@ -101,7 +103,7 @@ def show(console: Console, frame: "pd.DataFrame", found: "list[Panel]") -> None:
 
     Nothing is cut or folded, however narrow the terminal: a number without its end would mislead.
     """
-    from manualbp.reading.summary import missing
+    from manualbp.reading.summary import disturbances, missing
 
     plain = console.no_color or not console.is_terminal
     wide = console.options.update(max_width=10_000)
@@ -121,7 +123,8 @@ def show(console: Console, frame: "pd.DataFrame", found: "list[Panel]") -> None:
     console.print()
     for kind, line in legend(found):
         console.print(Text(line, style_of(kind, plain=plain)), soft_wrap=True)
-    console.print(missing(frame), soft_wrap=True)
+    for line in (*disturbances(frame), missing(frame)):
+        console.print(line, soft_wrap=True)
 
 
 def facts(frame: "pd.DataFrame") -> str:
@@ -191,7 +194,8 @@ def describe(network: str) -> str:
 def words(cell: "Cell") -> str:
     """Return a cell's text: a number with its mark, or what is there instead of one."""
     if cell.speedup is None:
-        return "" if cell.kind == "none" else cell.kind
+        mark = MARKS.get(cell.kind)
+        return "" if cell.kind == "none" else f"{cell.kind} {mark}" if mark else cell.kind
     return f"{cell.speedup:.2f} {MARKS[cell.kind]}{SEPARATE if cell.separate else ''}"
 
 

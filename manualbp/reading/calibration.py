@@ -13,7 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from manualbp.reading.frame import CASE, COLUMNS, OK, RUN, ResultsError, empty, records
+from manualbp.reading.frame import (
+    CASE,
+    COLUMNS,
+    DISTURBED,
+    OK,
+    RUN,
+    ResultsError,
+    empty,
+    records,
+)
 from manualbp.reading.intervals import estimate
 from manualbp.reading.verdicts import (
     NOT_MEASURED,
@@ -54,16 +63,36 @@ ASV_FACTOR, ASV_P = 1.1, 0.002
 def load_calibration(path: Path) -> pd.DataFrame:
     """Read the values (columns :data:`VALUES`), of each condition and cell the newest series.
 
+    Rows whose further column ``status`` says *disturbed* are left out: the machine was busy with
+    something else.  ``attrs["discarded"]`` of the table counts them for each condition.
+
     ``ResultsError`` is raised when there is no such file, or it is no table of such values.
     """
     if not path.is_file():
         raise ResultsError(f"{path}: no calibration of this machine; run 'manualbp calibrate'")
     try:
-        table = pd.read_csv(path)[VALUES].astype({"batch": "Int64", "value": "float64"})
+        table = _read(path)
     except (ValueError, KeyError) as error:
         raise ResultsError(f"{path}: expected the columns {', '.join(VALUES)} ({error})") from error
+    disturbed = table.pop("status") == DISTURBED
+    kept = _newest(table[~disturbed]).reset_index(drop=True)
+    everything = _newest(table)
+    left_out = everything[disturbed[everything.index]]
+    kept.attrs["discarded"] = left_out.groupby("condition").size().to_dict()
+    return kept
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read the file with its column ``status``, which older rows, or its head, may lack."""
+    head = list(pd.read_csv(path, nrows=0).columns)
+    names = head if "status" in head else [*head, "status"]
+    table = pd.read_csv(path, names=names, skiprows=1)[[*VALUES, "status"]]
+    return table.astype({"batch": "Int64", "value": "float64"})
+
+
+def _newest(table: pd.DataFrame) -> pd.DataFrame:
     newest = table.groupby(["condition", *_CELL], dropna=False)["series"].transform("max")
-    return table[table["series"] == newest].reset_index(drop=True)
+    return table[table["series"] == newest]
 
 
 def deviations(values: pd.DataFrame) -> pd.DataFrame:
@@ -257,6 +286,7 @@ def _frame(arm: _Arm, part: slice) -> pd.DataFrame:
             | dict(zip(_CELL, cell, strict=True))
             | {"kind": "ratio", "status": OK, "version": "", **dict.fromkeys(RUN, "")}
             | {"value": estimate(samples).value, "processes": len(samples), "samples": samples}
+            | {"discarded": 0}
         )
     return pd.DataFrame(rows, columns=COLUMNS) if rows else empty()
 

@@ -119,6 +119,20 @@ def headline(comparison: Comparison) -> str:
     return _good(cells) + _structure(comparison)
 
 
+def discarded(comparison: Comparison) -> str:
+    """Say how many values of each side were discarded as disturbed; nothing where none were."""
+    sides = []
+    for side in ("base", "head"):
+        count, kept = (
+            int(comparison.cells[f"{side}_{n}"].sum()) for n in ("discarded", "processes")
+        )
+        sides.append((side, count, count + kept))
+    if not any(count for _, count, _ in sides):
+        return ""
+    said = ", ".join(f"{count} of {total} in the {side}" for side, count, total in sides)
+    return f"Values discarded because the machine was busy: {said}."
+
+
 def text_rows(cells: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return a row of words for each cell: cell, change, interval, margin, processes, verdict."""
     return [
@@ -170,7 +184,8 @@ def markdown(comparison: Comparison) -> str:
     """Return the comparison for a job summary or a pull request: headline, tables, how to read."""
     cells, structure = comparison.cells, comparison.structure
     quiet = cells["verdict"] == SAME
-    parts = [
+    parts = [f"> {said}"] if (said := discarded(comparison)) else []
+    parts += [
         f"## {headline(comparison)}",
         f"Base: {comparison.base}. Head: {comparison.head}.",
         environment_markdown(comparison.environment),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from manualbp.reading.comparison import Comparison, change_rows, conclude, headline
+from manualbp.reading.comparison import Comparison, change_rows, conclude, discarded, headline
 from manualbp.reading.frame import records
 from manualbp.reading.remedies import again
 
@@ -15,6 +15,7 @@ def as_json(comparison: Comparison) -> str:
     content = {
         "conclusion": conclude(comparison),
         "headline": headline(comparison),
+        "discarded": discarded(comparison),
         "base": comparison.base,
         "head": comparison.head,
         "environment": list(comparison.environment),

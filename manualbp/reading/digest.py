@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from manualbp.reading import summary
-from manualbp.reading.frame import FAILED, OK, SKIPPED, check_one_run, only, speedups
+from manualbp.reading.frame import (
+    DISTURBED,
+    FAILED,
+    OK,
+    SKIPPED,
+    check_one_run,
+    only,
+    speedups,
+)
 
 LIMIT = 60_000
 """Bytes.  A comment on GitHub holds 65,536 characters; the rest is for what stands around this."""
@@ -37,10 +45,10 @@ def digest(
     """Return a run in Markdown, at most ``limit`` bytes of UTF-8.
 
     The headline and a matrix of speedups for each network and device stand open; the facts of the
-    run, the failed cells and all other tables are folded.  What does not fit is cut at the end of a
-    line, the least important first, and a last line says how much.  Names restrict it to their
-    rows.  ``ResultsError`` is raised for a name without results.  ``frame`` holds one run;
-    ``ValueError`` is raised for more.
+    run, the failed and the disturbed cells and all other tables are folded.  What does not fit is
+    cut at the end of a line, the least important first, and a last line says how much.  Names
+    restrict it to their rows.  ``ResultsError`` is raised for a name without results.  ``frame``
+    holds one run; ``ValueError`` is raised for more.
     """
     check_one_run(frame)
     for column, names in (("network", networks), ("mode", modes), ("device", devices)):
@@ -64,9 +72,11 @@ def _blocks(frame: pd.DataFrame) -> list[_Block]:
     if (cells["status"] == OK).any():
         blocks.append(_folded("How to read this", summary.HOW_TO_READ))
     blocks.append(_folded("The run", summary.facts(frame)))
-    failed = int((frame["status"] == FAILED).sum())
-    if failed:
-        blocks.append(_folded(f"Failed cells ({failed})", summary.failed_cells(frame)))
+    for title, status in (("Failed", FAILED), ("Disturbed", DISTURBED)):
+        count = int((frame["status"] == status).sum())
+        if count:
+            text = summary.listed_cells(frame, status)
+            blocks.append(_folded(f"{title} cells ({count})", text))
     for network, device in summary.places(frame[frame["status"] != SKIPPED]):
         # The heading is said by the fold.
         _, *tables = summary.place_sections(frame, cells, network, device, ())

@@ -66,7 +66,8 @@ COLUMN_NOTES = {
     "status": Column(
         _TEXT,
         "",
-        "`ok`; `failed` (an error, or out of time); `skipped` (not chosen, no device or library)",
+        "`ok`; `failed` (an error, or out of time); `skipped` (not chosen, no device or library); "
+        "`disturbed` (measured, but every value discarded: the machine was busy)",
     ),
     "value": Column(
         _NUMBER,
@@ -87,6 +88,14 @@ COLUMN_NOTES = {
     ),
     "samples": Column(
         "list<double>", _VARIES, "the stored values; in CSV separated by spaces, in full precision"
+    ),
+    "discarded": Column(
+        _COUNT,
+        "processes",
+        "further values, discarded because the machine was busy; 0 where no journal was kept",
+    ),
+    "reason": Column(
+        _TEXT, "", "why the cell failed, was skipped or is disturbed; missing where not recorded"
     ),
 }
 """What each column of ``load_results`` holds, in the table's order."""

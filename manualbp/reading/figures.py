@@ -1,7 +1,7 @@
 """Figures: one function from the table of one run, network and device to a ``Figure`` each.
 
 Everywhere colour and marker are the gradient and the line's style is the mode.  Failed cells are
-crosses at a panel's bottom edge, never points; skipped cells are not drawn.
+crosses and disturbed ones ≈ at a panel's bottom edge, never points; skipped cells are not drawn.
 """
 
 import math
@@ -17,6 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 
 from manualbp.cases import BASELINE, MODES, NETWORKS
 from manualbp.reading.frame import (
+    DISTURBED,
     FAILED,
     OK,
     SEPARATE,
@@ -40,6 +41,11 @@ _PANELS = {
     "xla": "xla (tf.function, jit_compile)",
 }
 
+DISTURBED_MARK: dict[str, Any] = {"color": "#444444", "marker": r"$\approx$", "ms": 7, "mew": 0.4}
+"""How a disturbed cell is marked: by its shape, as a failed one is by its cross."""
+
+_TRIED = [OK, FAILED, DISTURBED]
+
 _DODGE = 1.05
 """Neighbouring gradients stand this factor apart in x, so that their intervals can be told."""
 
@@ -49,7 +55,7 @@ _CROSS_HEIGHT = 0.06
 
 
 class NothingToDrawError(ValueError):
-    """No cell that a figure shows was measured, nor failed."""
+    """No cell that a figure shows was tried."""
 
 
 def time_against_batch(frame: pd.DataFrame) -> Figure:
@@ -78,7 +84,7 @@ def time_against_batch(frame: pd.DataFrame) -> Figure:
     first.yaxis.set_major_formatter(FuncFormatter(_plain))
     first.yaxis.set_minor_locator(NullLocator())
     _batch_axis(panels.values(), steps)
-    legend = _gradient_handles(frame, distinct(steps["gradient"]), failed=any(drawn))
+    legend = _gradient_handles(frame, steps)
     if (_of(frame, "steady_numpy")["status"] == OK).any():
         legend.append(Line2D([], [], color=GREY, ls=":", lw=1.2, label="NumPy (control)"))
     if (_of(frame, "steady_empty")["status"] == OK).any():
@@ -117,7 +123,7 @@ def speedup_against_batch(frame: pd.DataFrame) -> Figure:
             text, (1.01, 1), (0, y), xycoords=last.get_yaxis_transform(),
             textcoords="offset points", ha="left", va=side, fontsize=8, color=GREY,
         )  # fmt: skip
-    legend = _gradient_handles(frame, distinct(cells["gradient"]), failed=any(drawn))
+    legend = _gradient_handles(frame, cells)
     if (control["status"] == OK).any():
         legend.append(Patch(color=GREY, alpha=0.25, lw=0, label="tape against tape (A/A)"))
     apart = cells[(cells["source"] == SEPARATE) & (cells["status"] == OK)]
@@ -151,8 +157,8 @@ def first_call(frame: pd.DataFrame) -> Figure:
         colour, marker = look(frame, gradient)
         place = (gradients.index(gradient) - (len(gradients) - 1) / 2) * width
         x = modes.index(row["mode"]) + place
-        if row["status"] == FAILED:
-            _cross(axes, x, 0.03, colour, marker)
+        if row["status"] in (FAILED, DISTURBED):
+            _mark(axes, x, 0.03, row["status"], colour, marker)
         if row["status"] != OK:
             continue
         foot = min(trace.get((row["mode"], gradient), 0.0), row["value"])
@@ -177,8 +183,7 @@ def first_call(frame: pd.DataFrame) -> Figure:
         legend.append(
             Patch(facecolor=GREY, hatch="////", edgecolor="#FFFFFF", lw=0, label="of it, tracing")
         )
-    if (calls["status"] == FAILED).any():
-        legend.append(_failed_handle())
+    legend += _status_handles(calls)
     _title(figure, f"First call, batch {batch}: {_subject(calls)}")
     _finish(figure, frame, calls, legend)
     return figure
@@ -207,7 +212,7 @@ def _check(cells: pd.DataFrame, what: str) -> None:
             raise ValueError(
                 f"expected the rows of one {column}, got {', '.join(values)}; see select"
             )
-    if not cells["status"].isin([OK, FAILED]).any():
+    if not cells["status"].isin(_TRIED).any():
         raise NothingToDrawError(f"nothing to draw: no {what} was measured")
 
 
@@ -222,7 +227,7 @@ def _figure(width: float) -> Figure:
 def _panels(cells: pd.DataFrame, what: str) -> tuple[Figure, dict[str, Axes]]:
     """Return a figure with a panel for each mode that has anything to show, on shared axes."""
     _check(cells, what)
-    tried = cells[cells["status"].isin([OK, FAILED])]
+    tried = cells[cells["status"].isin(_TRIED)]
     modes = distinct(tried["mode"], MODES)
     figure = _figure(2.9 * len(modes) + 1.8)
     grid = figure.subplots(1, len(modes), sharex=True, sharey=True, squeeze=False)
@@ -302,24 +307,30 @@ def look(frame: pd.DataFrame, gradient: str) -> tuple[str, str]:
     return _PALETTE[place % len(_PALETTE)], _MARKERS[place % len(_MARKERS)]
 
 
-def _gradient_handles(
-    frame: pd.DataFrame, gradients: Sequence[str], *, failed: bool
-) -> list[Line2D | Patch]:
+def _gradient_handles(frame: pd.DataFrame, cells: pd.DataFrame) -> list[Line2D | Patch]:
+    """Return the legend's entries for the gradients of ``cells``, and for what has no value."""
     handles: list[Line2D | Patch] = []
-    for gradient in gradients:
+    for gradient in distinct(cells["gradient"]):
         colour, marker = look(frame, gradient)
         handles.append(Line2D([], [], color=colour, marker=marker, ms=5, label=gradient))
-    return [*handles, _failed_handle()] if failed else handles
+    return [*handles, *_status_handles(cells)]
 
 
-def _failed_handle() -> Line2D:
-    return Line2D([], [], color=RED, marker="x", ls="none", mew=1.8, label="failed")
+def _status_handles(cells: pd.DataFrame) -> list[Line2D]:
+    found = set(cells["status"])
+    failed = Line2D([], [], color=RED, marker="x", ls="none", mew=1.8, label="failed")
+    return [failed] * (FAILED in found) + [disturbed_handle()] * (DISTURBED in found)
+
+
+def disturbed_handle() -> Line2D:
+    """Return the legend's entry of disturbed cells."""
+    return Line2D([], [], ls="none", label="disturbed: busy machine", **DISTURBED_MARK)
 
 
 def _draw_gradients(
     axes: Axes, cells: pd.DataFrame, mode: str, frame: pd.DataFrame, scale: float
 ) -> bool:
-    """Draw a mode's gradients, values times ``scale``; return whether any cell failed."""
+    """Draw a mode's gradients, values times ``scale``; return whether any has a mark instead."""
     here = cells[cells["mode"] == mode]
     gradients = distinct(cells["gradient"])
     for place, gradient in enumerate(gradients):
@@ -337,9 +348,10 @@ def _draw_gradients(
                 row["batch"] * shift, row["value"] * scale, _bars(row, scale), fmt="none",
                 ecolor=colour, elinewidth=1, capsize=2, zorder=3,
             )  # fmt: skip
-        for row in records(mine[mine["status"] == FAILED]):
-            _cross(axes, row["batch"] * shift, (place + 0.5) * _CROSS_HEIGHT, colour, marker)
-    return bool((here["status"] == FAILED).any())
+        for row in records(mine[mine["status"].isin([FAILED, DISTURBED])]):
+            height = (place + 0.5) * _CROSS_HEIGHT
+            _mark(axes, row["batch"] * shift, height, row["status"], colour, marker)
+    return bool(here["status"].isin([FAILED, DISTURBED]).any())
 
 
 def _bars(row: dict[str, Any], scale: float = 1.0) -> list[list[float]]:
@@ -349,12 +361,16 @@ def _bars(row: dict[str, Any], scale: float = 1.0) -> list[list[float]]:
     return [[(row["value"] - row["low"]) * scale], [(row["high"] - row["value"]) * scale]]
 
 
-def _cross(axes: Axes, x: float, y: float, colour: str, marker: str) -> None:
-    """Mark a failed cell: its gradient's marker, hollow, under a red cross; y from the bottom."""
+def _mark(axes: Axes, x: float, y: float, status: str, colour: str, marker: str) -> None:
+    """Mark a cell without a value at a height ``y`` above the bottom.
+
+    The mark is its gradient's marker, hollow, under a red cross if it failed, else under an ≈.
+    """
     edge: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ls": "none", "zorder": 4}
     edge["clip_on"] = False
     axes.plot(x, y, marker=marker, ms=9, mfc="#FFFFFF", mec=colour, mew=1.2, **edge)
-    axes.plot(x, y, marker="x", ms=5, mew=1.6, color=RED, **edge)
+    sign = {"marker": "x", "ms": 5, "mew": 1.6, "color": RED}
+    axes.plot(x, y, **(sign if status == FAILED else DISTURBED_MARK), **edge)
 
 
 def _draw_yardstick(axes: Axes, cells: pd.DataFrame, line: Any) -> None:
@@ -389,12 +405,12 @@ def _draw_zone(axes: Axes, control: pd.DataFrame) -> None:
 
 def _first_batch(cells: pd.DataFrame) -> int:
     good = cells[cells["status"] == OK]
-    tried = good if len(good) else cells[cells["status"] == FAILED]
+    tried = good if len(good) else cells[cells["status"].isin(_TRIED)]
     return int(tried["batch"].min())
 
 
 def _batch_axis(panels: Any, cells: pd.DataFrame) -> None:
-    batches = sorted(distinct(cells.loc[cells["status"].isin([OK, FAILED]), "batch"]))
+    batches = sorted(distinct(cells.loc[cells["status"].isin(_TRIED), "batch"]))
     for axes in panels:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(batches))

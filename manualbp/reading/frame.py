@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from manualbp.cases import baseline_of, is_baseline, is_measured
+from manualbp.reading import journal
 from manualbp.reading.again import bench_of
 from manualbp.reading.intervals import Estimate, estimate, product, ratio
 from manualbp.reading.machines import tell_apart, whole
 
-OK, FAILED, SKIPPED = "ok", "failed", "skipped"
-"""A cell's status: a number, an error or a timeout, or not applicable on that machine."""
+OK, FAILED, SKIPPED, DISTURBED = "ok", "failed", "skipped", "disturbed"
+"""A cell's status: a number, an error or a timeout, not applicable on that machine, or values that
+were all discarded because the machine was busy."""
 
 INTERLEAVED, SEPARATE = "interleaved", "separate"
 """Where a speedup comes from: both gradients in one process by turns, or each in its own."""
@@ -36,7 +38,7 @@ COLUMNS = [
     *("commit", "date", "started"),
     *("benchmark", "version", "quantity", "kind", "unit"),
     *(*CASE, "peer", "steps_per_call", "parameters", "bench"),
-    *("status", "value", "low", "high", "processes", "samples"),
+    *("status", "value", "low", "high", "processes", "samples", "discarded", "reason"),
 ]
 """The columns of ``load_results``, in order."""
 
@@ -128,8 +130,9 @@ def load_results(path: Path | str) -> pd.DataFrame:
     """Read asv's results into one table, a row for each cell.
 
     ``path`` is a results directory, one machine's folder in it, or one result file;
-    ``benchmarks.json`` is looked for in the folder itself and in the one above.  Batches at which
-    a network is not measured stand in the files as skipped and are left out.
+    ``benchmarks.json`` is looked for in the folder itself and in the one above, a file's journal
+    (``manualbp.reading.journal``) beside it.  Batches at which a network is not measured stand in
+    the files as skipped and are left out.
 
     The columns (text unless a type is given; missing where a benchmark has no such parameter):
 
@@ -154,13 +157,18 @@ def load_results(path: Path | str) -> pd.DataFrame:
     - ``parameters``: those of another suite's benchmark that have no column here, as asv wrote
       them: ``size=10, dtype='float'``
     - ``bench``: the regular expression that selects this cell alone, for ``manualbp run --bench``
-    - ``status``: ``ok``, ``failed`` or ``skipped``
+    - ``status``: ``ok``, ``failed``, ``skipped`` or ``disturbed``: no sample, for the journal has
+      values that were discarded because the machine was busy, and no later failure
     - ``value``: of times and ratios with samples, their geometric mean, which is what the interval
       is about; otherwise the number asv stored.  NaN unless ``ok`` (float)
     - ``low``, ``high``: the 95 % interval; NaN with fewer than two samples, and for tracked
       numbers (float)
     - ``processes``: how many samples there are, one for each process (int)
     - ``samples``: one value for each process (tuple of floats, perhaps empty)
+    - ``discarded``: how many further values the journal has that were discarded as disturbed; 0
+      where there is no journal (int)
+    - ``reason``: why the cell failed, was skipped or is disturbed, by the newest line of the
+      journal that says so of this version; missing if unknown
 
     ``ResultsError`` is raised when there is no such path, no result in it, or a file that is
     broken or not asv's.
@@ -177,8 +185,8 @@ def load_results(path: Path | str) -> pd.DataFrame:
     unnamed: set[str] = set()
     for file in _result_files(path):
         result = _load_result(file)
-        for name, row in result["results"].items():
-            stored = dict(zip(result["result_columns"], row, strict=False))
+        told = journal.told(file)
+        for name, stored in (*_stored(result), *_unstored(result, told, benchmarks)):
             if (
                 stored.get("params")
                 and name not in benchmarks
@@ -186,7 +194,8 @@ def load_results(path: Path | str) -> pd.DataFrame:
             ):
                 unnamed.add(name)
             origin = f"{file}: {name}"
-            cells = _cells(origin, _facts(result, file), name, stored, benchmarks.get(name, {}))
+            described = benchmarks.get(name, {})
+            cells = _cells(origin, _facts(result, file), name, stored, described, told)
             rows += map(as_row, cells)
     if not rows:
         raise ResultsError(f"{path}: expected measured benchmarks, found none; run `asv run` first")
@@ -208,7 +217,8 @@ def runs(frame: pd.DataFrame) -> pd.DataFrame:
     """List the runs of ``load_results``'s table, the newest first.
 
     Columns: ``machine``, ``environment``, ``commit``, ``tensorflow``, ``date``, ``started`` (of
-    the benchmark started last), and the numbers of cells ``ok``, ``failed``, ``skipped``.
+    the benchmark started last), and the numbers of cells ``ok``, ``failed``, ``skipped`` and
+    ``disturbed``.
     """
     table = frame.groupby(RUN, sort=False, as_index=False).agg(
         tensorflow=("tensorflow", "first"),
@@ -217,6 +227,7 @@ def runs(frame: pd.DataFrame) -> pd.DataFrame:
         ok=("status", lambda status: int((status == OK).sum())),
         failed=("status", lambda status: int((status == FAILED).sum())),
         skipped=("status", lambda status: int((status == SKIPPED).sum())),
+        disturbed=("status", lambda status: int((status == DISTURBED).sum())),
     )
     # A stable sort: runs without timestamps keep the order of their files.
     return table.sort_values(["started", "date"], ascending=False, kind="stable", ignore_index=True)
@@ -297,8 +308,8 @@ def speedups(frame: pd.DataFrame) -> pd.DataFrame:
     Columns besides those of the run (``machine``, ``environment``, ``commit``) and of the case
     (``network``, ``gradient``, ``mode``, ``device``, ``batch``):
 
-    - ``status``: ``ok``, ``failed`` or ``skipped``; a failed interleaved ratio is a failed case,
-      even if separate times exist
+    - ``status``: ``ok``, ``failed``, ``skipped`` or ``disturbed``; a failed or disturbed
+      interleaved ratio makes the case so, even if separate times exist
     - ``speedup``: the tape's time over the gradient's; above 1 is faster (float, NaN unless ok)
     - ``low``, ``high``: its 95 % interval (float)
     - ``error``, ``freedom``: standard error of the speedup's natural logarithm and its degrees of
@@ -306,6 +317,8 @@ def speedups(frame: pd.DataFrame) -> pd.DataFrame:
     - ``source``: ``interleaved`` from ``ratio_to_tape``, or ``separate`` from the times of
       ``steady_step`` in different processes, which are far noisier
     - ``processes``: values behind it; of the gradient with fewer when separate (int)
+    - ``discarded``: values discarded as disturbed, of both gradients when separate (int)
+    - ``reason``: why it is not ``ok``, where that is known (text)
 
     A case of which nothing was tried, or the tape's side was not, has no row.
     """
@@ -324,8 +337,9 @@ def speedups(frame: pd.DataFrame) -> pd.DataFrame:
             if outcome is not None:
                 rows.append((*run, *case, *_speedup_columns(outcome)))
     columns = ["status", "speedup", "low", "high", "error", "freedom", "source", "processes"]
+    columns += ["discarded", "reason"]
     table = pd.DataFrame(rows, columns=[*RUN, *CASE, *columns])
-    types = {"batch": "Int64", "processes": "int64"}
+    types = {"batch": "Int64", "processes": "int64", "discarded": "int64"}
     types |= dict.fromkeys(["speedup", "low", "high", "error", "freedom"], "float64")
     return table.astype(types)
 
@@ -439,12 +453,38 @@ def _quantity(name: str) -> str:
     return name.rpartition(".")[2]
 
 
+def _stored(result: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the benchmarks of a result file: each name, and its row by column."""
+    for name, row in result["results"].items():
+        yield name, dict(zip(result["result_columns"], row, strict=False))
+
+
+def _unstored(
+    result: Mapping[str, Any],
+    told: Mapping[journal.Key, journal.Told],
+    benchmarks: Mapping[str, Mapping[str, Any]],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the cells, a row each, of benchmarks that only the journal knows: none had a sample."""
+    for name in dict.fromkeys(name for name, _, _ in told):
+        known = QUANTITIES.get(_quantity(name))
+        names = benchmarks.get(name, {}).get("param_names") or (known.parameters if known else None)
+        if name in result["results"] or names is None:
+            continue
+        version, cells = journal.newest_of(told, name)
+        for parameters, cell in cells.items():
+            if len(parameters) == len(names):
+                value = None if cell.last == FAILED else math.nan
+                params = [[parameter] for parameter in parameters]
+                yield name, {"params": params, "version": version, "result": [value]}
+
+
 def _cells(
     origin: str,
     facts: Mapping[str, Any],
     name: str,
     stored: Mapping[str, Any],
     benchmark: Mapping[str, Any],
+    told: Mapping[journal.Key, journal.Told],
 ) -> Iterator[dict[str, Any]]:
     """Yield a benchmark's cells, one for each combination of its parameters."""
     quantity = _quantity(name)
@@ -477,6 +517,8 @@ def _cells(
             raise ResultsError(
                 f"{origin}({', '.join(map(str, combination))}): {error}; measure it again"
             ) from error
+        key = (name, str(shared["version"]), tuple(map(str, combination)))
+        outcome |= _explained(outcome["status"], told.get(key))
         named = is_measured(case["network"], case["gradient"], case["batch"])
         if outcome["status"] == OK or named:
             bench = _bench(name, tuple(map(str, combination)))
@@ -559,6 +601,15 @@ def _outcome(
     return {"status": OK, **outcome}
 
 
+def _explained(status: str, told: journal.Told | None) -> dict[str, Any]:
+    """Return what the journal adds to a cell: its status, values discarded, and the reason."""
+    if told is None:
+        return {"discarded": 0, "reason": None}
+    if status != OK and told.last == DISTURBED:
+        status = DISTURBED
+    return {"status": status, "discarded": told.discarded, "reason": told.reasons.get(status)}
+
+
 def _number(stored: object) -> float:
     """Return a stored number as float; one that is no number is NaN, one too large infinite."""
     if not isinstance(stored, int | float):
@@ -574,7 +625,7 @@ def _as_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
     for column in ("date", "started"):
         frame[column] = pd.to_datetime(frame[column], unit="ms", utc=True, errors="coerce")
     types = dict.fromkeys(["cores", "memory", "batch", "steps_per_call"], "Int64")
-    types |= {"processes": "int64"}
+    types |= dict.fromkeys(["processes", "discarded"], "int64")
     return frame.astype({**types, "value": "float64", "low": "float64", "high": "float64"})
 
 
@@ -588,6 +639,8 @@ class _Outcome(NamedTuple):
     estimate: Estimate | None
     source: str
     processes: int
+    discarded: int
+    reason: str | None = None
 
 
 def _by_case(cells: pd.DataFrame, quantity: str) -> dict[_Case, dict[str, Any]]:
@@ -603,18 +656,22 @@ def _interleaved(row: Mapping[str, Any] | None) -> _Outcome | None:
     if row is None:
         return None
     if row["status"] != OK:
-        return _Outcome(row["status"], None, INTERLEAVED, 0)
-    return _Outcome(OK, product((_estimate(row),), (-1,)), INTERLEAVED, row["processes"])
+        return _Outcome(row["status"], None, INTERLEAVED, 0, row["discarded"], row["reason"])
+    known = product((_estimate(row),), (-1,))
+    return _Outcome(OK, known, INTERLEAVED, row["processes"], row["discarded"])
 
 
 def _separate(row: Mapping[str, Any] | None, tape: Mapping[str, Any] | None) -> _Outcome | None:
     if row is None or tape is None:
         return None
-    for status in (FAILED, SKIPPED):
-        if status in (row["status"], tape["status"]):
-            return _Outcome(status, None, SEPARATE, 0)
+    discarded = row["discarded"] + tape["discarded"]
+    for status in (FAILED, DISTURBED, SKIPPED):
+        for side in (row, tape):
+            if side["status"] == status:
+                return _Outcome(status, None, SEPARATE, 0, discarded, side["reason"])
     known = ratio(tape["samples"] or (tape["value"],), row["samples"] or (row["value"],))
-    return _Outcome(OK, known, SEPARATE, min(row["processes"], tape["processes"]))
+    processes = min(row["processes"], tape["processes"])
+    return _Outcome(OK, known, SEPARATE, processes, discarded)
 
 
 def _speedup_columns(outcome: _Outcome) -> tuple[Any, ...]:
@@ -622,4 +679,7 @@ def _speedup_columns(outcome: _Outcome) -> tuple[Any, ...]:
     numbers = [math.nan] * 5
     if known is not None:
         numbers = [known.value, known.low, known.high, known.error, known.freedom]
-    return (outcome.status, *numbers, outcome.source, outcome.processes)
+    return (
+        *(outcome.status, *numbers, outcome.source, outcome.processes),
+        *(outcome.discarded, outcome.reason),
+    )

@@ -6,7 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from manualbp.reading.frame import CASE, COLUMNS, FAILED, OK, QUANTITIES, RUN, SKIPPED
+from manualbp.reading.frame import (
+    CASE,
+    COLUMNS,
+    DISTURBED,
+    FAILED,
+    OK,
+    QUANTITIES,
+    RUN,
+    SKIPPED,
+)
 from manualbp.reading.levels import Change, changes
 
 SERIES = [
@@ -77,8 +86,9 @@ def change_points(lines: pd.DataFrame) -> pd.DataFrame:
     - ``tensorflow_changed``, ``environment_changed``, ``cpu_changed``: whether it differs between
       ``previous`` and ``commit`` (bool)
 
-    Only quantities of this project's suite are looked at: of a foreign number it is not known
-    whether it is counted or measured.
+    A commit at which the cell has no value, or at which it is disturbed, is a gap: levels are those
+    of the others.  Only quantities of this project's suite are looked at: of a foreign number it is
+    not known whether it is counted or measured.
     """
     good = lines[(lines["status"] == OK) & lines["quantity"].isin(list(QUANTITIES))]
     rows: list[dict[str, Any]] = []
@@ -144,7 +154,7 @@ def _in_one_environment(lines: pd.DataFrame) -> pd.DataFrame:
     if not len(crowded):
         return lines
     started = lines.groupby(RUN, dropna=False)["started"].transform("max")
-    rank = lines["status"].map({OK: 0, FAILED: 1, SKIPPED: 2})
+    rank = lines["status"].map({OK: 0, DISTURBED: 1, FAILED: 2, SKIPPED: 3})
     # The best candidate of a commit first: measured rather than not, then measured last.
     order = pd.DataFrame({"started": started, "rank": rank, **lines[["series", "place"]]})
     order = order.sort_values(

@@ -11,14 +11,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
 from manualbp.reading.figures import (
+    DISTURBED_MARK,
     GREY,
     LINES,
     RED,
     NothingToDrawError,
+    disturbed_handle,
     look,
     short_commit,
 )
-from manualbp.reading.frame import FAILED, OK, SKIPPED, distinct, records
+from manualbp.reading.frame import DISTURBED, FAILED, OK, SKIPPED, distinct, records
 from manualbp.reading.history import MARKS, apart, name_case
 
 PANELS = 6
@@ -58,7 +60,8 @@ def history_figure(
 ) -> Figure:
     """Draw a few lines over the commits of one machine, a panel for each, with their changes.
 
-    Points have their 95 % intervals, failed cells are crosses at the bottom; grey bars are the
+    Points have their 95 % intervals, failed cells are crosses at the bottom, disturbed ones
+    gaps in the line over a mark at the bottom; grey bars are the
     levels between the changes, and vertical lines what changed beside the code.  Times are in
     ms, memory in MiB.  ``lines`` is the table of ``history`` and ``found`` that of
     ``change_points``; ``series`` are the numbers of the lines to draw, those of ``pick_lines``
@@ -72,7 +75,7 @@ def history_figure(
     if len(chosen) > PANELS:
         raise ValueError(f"expected at most {PANELS} lines, got {len(chosen)}; see pick_lines")
     drawn = apart(lines[lines["series"].isin(chosen)])
-    if not drawn["status"].isin([OK, FAILED]).any():
+    if not drawn["status"].isin([OK, FAILED, DISTURBED]).any():
         raise NothingToDrawError("nothing to draw: no cell was measured")
     across = min(len(chosen), 3)
     down = math.ceil(len(chosen) / across)
@@ -107,16 +110,19 @@ def _draw_line(axes: Axes, line: pd.DataFrame, looks: Mapping[str, tuple[str, st
     first = line.iloc[0]
     colour, marker = looks.get(first["gradient"], (GREY, "o"))
     good = line[line["status"] == OK]
+    joined = line[line["status"].isin([OK, DISTURBED])]  # without a value the line is broken
     axes.plot(
-        good["place"], good["value"] * scale, color=colour, marker=marker, ms=3.5, lw=0.8,
+        joined["place"], joined["value"] * scale, color=colour, marker=marker, ms=3.5, lw=0.8,
         ls=LINES.get(first["mode"], "-"), zorder=3,
     )  # fmt: skip
     axes.vlines(good["place"], good["low"] * scale, good["high"] * scale, color=colour, lw=0.8)
-    failed = line.loc[line["status"] == FAILED, "place"]
-    axes.plot(
-        failed, [0.04] * len(failed), color=RED, marker="x", ls="none", mew=1.6, zorder=4,
-        transform=axes.get_xaxis_transform(),
-    )  # fmt: skip
+    marks = ((FAILED, {"color": RED, "marker": "x", "mew": 1.6}), (DISTURBED, DISTURBED_MARK))
+    for status, mark in marks:
+        places = line.loc[line["status"] == status, "place"]
+        axes.plot(
+            places, [0.04] * len(places), ls="none", zorder=4,
+            transform=axes.get_xaxis_transform(), **mark,
+        )  # fmt: skip
     quantity = str(first["quantity"]).replace("_", " ")
     axes.set_title(f"{quantity}: {name_case(first)}", fontsize=8, loc="left", wrap=True)
     axes.set_ylabel(label, fontsize=8)
@@ -180,6 +186,8 @@ def _legend(
         handles.append(Line2D([], [], color=GREY, lw=4, alpha=0.5, label="level"))
     if (drawn["status"] == FAILED).any():
         handles.append(Line2D([], [], color=RED, marker="x", ls="none", mew=1.6, label="failed"))
+    if (drawn["status"] == DISTURBED).any():
+        handles.append(disturbed_handle())
     handles += [
         Line2D([], [], color=GREY, lw=0.9, ls=_BESIDE[mark], label=_NAMES[mark])
         for mark in MARKS

@@ -8,7 +8,6 @@ import pandas as pd
 
 from manualbp.cases import BASELINE, MODES, baseline_of
 from manualbp.reading.frame import (
-    FAILED,
     OK,
     SEPARATE,
     SKIPPED,
@@ -22,7 +21,7 @@ from manualbp.reading.frame import (
 from manualbp.reading.summary import Cell as Row
 
 FAST, SLOW, LEVEL, ALONE, NONE = "fast", "slow", "level", "alone", "none"
-"""Kinds of cells besides ``failed`` and ``skipped``.
+"""Kinds of cells besides ``failed``, ``skipped`` and ``disturbed``.
 
 The interval lies above 1, below 1, or holds it; there is no interval, for one process stands behind
 the number; the suite has no such cell.
@@ -121,7 +120,7 @@ def _panel(network: str, mode: str, device: str, cells: pd.DataFrame) -> Panel:
 
 def _cell(row: Row) -> Cell:
     if row["status"] != OK:
-        return Cell(FAILED if row["status"] == FAILED else SKIPPED)
+        return Cell(str(row["status"]))
     if math.isnan(row["low"]):
         kind = ALONE
     else:

@@ -31,6 +31,9 @@ def summary(values: pd.DataFrame, tries: pd.DataFrame) -> str:
             for row in records(mine[mine["percent"] == 0])
         ]
         lines.append(f"{condition}: {'; '.join([*alarms, *found]) or 'too few rounds to judge'}.")
+    for condition, count in values.attrs.get("discarded", {}).items():
+        total = count + int((values["condition"] == condition).sum())
+        lines.append(f"{condition}: {count} of {total} values discarded: the machine was busy.")
     spread = deviations(values)
     for condition in distinct(spread["condition"], ("idle", "busy")):
         # Of fewer processes a deviation is hardly known.

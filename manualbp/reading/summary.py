@@ -1,6 +1,6 @@
 """The run in words and tables: what the hand-written pass buys, where, and what was not measured.
 
-A failed, a skipped and a slow cell are three different things in every line.
+A failed, a skipped, a disturbed and a slow cell are four different things in every line.
 """
 
 import math
@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from manualbp.cases import MODES, NETWORKS
-from manualbp.reading import beside
+from manualbp.reading import beside, gaps
 from manualbp.reading.frame import (
+    DISTURBED,
     FAILED,
     OK,
     SEPARATE,
@@ -37,16 +38,18 @@ In parentheses stands the 95 % interval, from one value for each process; **bold
 whose interval leaves out 1. It is measured with both gradients in one process, by turns, so it is
 more certain than the quotient of two times in the tables. A † marks the exception: a speedup from
 times of separate processes. *failed* raised an error or ran out of time, *skipped* was not
-chosen or needs a device or library that is not there, and {_DASH} is no cell of the suite."""
+chosen or needs a device or library that is not there, *disturbed* was measured, but every value was
+discarded because the machine was busy, and {_DASH} is no cell of the suite."""
 
 
 def headline(frame: pd.DataFrame) -> str:
-    """Say what the run shows: a line for each network, device and mode, and one of what is missing.
+    """Say what the run shows: a line for each network, device and mode, and what is missing.
 
     A line names the gradient with the highest geometric mean of its speedups over
     the batches, its 95 % interval, and its best and worst batch.  "Faster" and "slower" are said
-    only where the interval leaves out 1.  When there is no speedup at all the text says so.
-    ``frame`` holds one run; ``ValueError`` is raised for more.
+    only where the interval leaves out 1.  When there is no speedup at all the text says so.  Then
+    come the speedups without an interval and those not reached, and what was discarded because the
+    machine was busy.  ``frame`` holds one run; ``ValueError`` is raised for more.
     """
     check_one_run(frame)
     cells = speedups(frame)
@@ -57,11 +60,13 @@ def headline(frame: pd.DataFrame) -> str:
             f"{network}, {device}, {mode}: {_verdict(here[here['mode'] == mode])}."
             for mode in distinct(here.loc[here["status"] != SKIPPED, "mode"], MODES)
         ]
+        if (here["status"] != SKIPPED).any() and (lacking := gaps.gaps(here)):
+            lines.append(f"{network}, {device}: {lacking}.")
     if not (cells["status"] == OK).any():
         measured = int((frame["status"] == OK).sum())
         rest = f" ({measured} cells of other quantities were)" if measured else ""
         lines = [f"No speedup was measured{rest}: this run says neither faster nor slower."]
-    return "\n".join([*lines, missing(frame)])
+    return "\n".join([*lines, *disturbances(frame), missing(frame)])
 
 
 def markdown(frame: pd.DataFrame, pictures: Pictures | None = None) -> str:
@@ -82,7 +87,9 @@ def markdown(frame: pd.DataFrame, pictures: Pictures | None = None) -> str:
     if not memory.empty:
         parts.append("## Peak memory of the import alone")
         parts.append(", ".join(_mebibytes(value) for value in memory["value"]))
-    parts += ["## Failed cells", failed_cells(frame), "## Skipped cells", _skipped(frame)]
+    parts += ["## Failed cells", listed_cells(frame, FAILED)]
+    parts += ["## Disturbed cells", listed_cells(frame, DISTURBED)]
+    parts += ["## Skipped cells", _skipped(frame)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -115,13 +122,16 @@ def _verdict(cells: pd.DataFrame) -> str:
     found = [_overall(cells, gradient) for gradient in distinct(cells["gradient"])]
     known = [overall for overall in found if overall is not None]
     if not known:
-        return f"nothing measured, {_count(int((cells['status'] == FAILED).sum()))} failed"
+        failed, disturbed = (int((cells["status"] == each).sum()) for each in (FAILED, DISTURBED))
+        said = [f"{_count(failed)} failed"] if failed or not disturbed else []
+        said += [f"{_count(disturbed)} disturbed"] if disturbed else []
+        return f"nothing measured, {', '.join(said)}"
     best = max(known, key=lambda overall: overall.known.value)
     value, low, high = best.known.value, best.known.low, best.known.high
     name = f"{best.gradient} {value:.2f}{_TIMES}"
     interval = f"(95 % interval {low:.2f} to {high:.2f})"
     if math.isnan(low):
-        verdict = f"{name} the tape's speed in one process (no interval, so nothing is shown)"
+        verdict = f"{name} the tape's speed ({gaps.no_interval(best.cells)})"
     elif low > 1:
         verdict = f"{name} as fast as the tape {interval}"
     elif high < 1:
@@ -146,19 +156,28 @@ def _over_batches(best: _Overall, tried: pd.DataFrame) -> str:
         flat = [str(cell["batch"]) for cell in best.cells if cell["low"] <= 1 <= cell["high"]]
         parts += [f"slower at batch {', '.join(slow)}"] if slow else []
         parts += [f"no difference shown at batch {', '.join(flat)}"] if flat else []
-    mine = tried[(tried["gradient"] == best.gradient) & (tried["status"] != SKIPPED)]
-    if len(best.cells) < len(mine):
-        parts.append(f"{len(best.cells)} of {len(mine)} batches measured")
+    if lacking := gaps.over_batches(best.cells, tried[tried["gradient"] == best.gradient]):
+        parts.append(lacking)
     if any(cell["source"] == SEPARATE for cell in best.cells):
         parts.append("from times of separate processes")
     return "".join(f", {part}" for part in parts)
 
 
 def missing(frame: pd.DataFrame) -> str:
-    """Say how many cells failed and how many were skipped, and on which devices."""
-    failed, skipped = (int((frame["status"] == status).sum()) for status in (FAILED, SKIPPED))
-    text = f"Of {_count(len(frame))}, {failed} failed and {skipped} were skipped or not chosen"
+    """Say how many cells failed, are disturbed and were skipped, and on which devices."""
+    failed, disturbed, skipped = (
+        int((frame["status"] == status).sum()) for status in (FAILED, DISTURBED, SKIPPED)
+    )
+    also = f", {disturbed} {'is' if disturbed == 1 else 'are'} disturbed" if disturbed else ""
+    text = (
+        f"Of {_count(len(frame))}, {failed} failed{also} and {skipped} were skipped or not chosen"
+    )
     return f"{text} ({_by_device(frame)})." if skipped else f"{text}."
+
+
+def disturbances(frame: pd.DataFrame) -> list[str]:
+    """Say how many values were discarded, and which cells have none left; nothing if none were."""
+    return [said for said in (gaps.discarded(frame), gaps.never_quiet(frame)) if said]
 
 
 def _by_device(frame: pd.DataFrame) -> str:
@@ -273,7 +292,7 @@ def _section(
 def grid(cells: pd.DataFrame, labels: Sequence[str], text: Callable[[Cell], str]) -> str:
     """Return a Markdown table: a row for each combination of ``labels``, a column for each batch.
 
-    ``text`` puts a measured cell into words; failed and skipped ones are called so.
+    ``text`` puts a measured cell into words; others are called what they are.
     """
     batches = sorted(distinct(cells["batch"]))
     grid: dict[tuple[Any, ...], dict[Any, str]] = {}
@@ -298,16 +317,19 @@ def _table(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> str:
     return str(table.to_markdown(index=False, disable_numparse=True))
 
 
-def failed_cells(frame: pd.DataFrame) -> str:
-    """Return the failed cells as a Markdown list, or that there are none."""
-    failed = records(frame[frame["status"] == FAILED])
-    if not failed:
+def listed_cells(frame: pd.DataFrame, status: str) -> str:
+    """Return the cells of a status as a Markdown list, with reasons, or that there are none."""
+    found = records(frame[frame["status"] == status])
+    if not found:
         return "None."
     names = ("network", "peer", "gradient", "mode", "device", "batch", "steps_per_call")
     lines: dict[str, int] = {}
-    for cell in failed:
+    for cell in found:
         case = ", ".join(f"{name} {cell[name]}" for name in names if not pd.isna(cell[name]))
         line = f"- `{cell['benchmark']}`" + (f": {case.replace('_', ' ')}" if case else "")
+        # A reason may hold anything: as code it is neither markup nor a mention.
+        reason = gaps.reason_of(cell).replace("`", "'")
+        line += f": `{reason}`" if reason else ""
         lines[line] = lines.get(line, 0) + 1  # a foreign benchmark's parameters have no column
     return "\n".join(
         line if count == 1 else f"{line} ({count} cells)" for line, count in lines.items()

@@ -41,7 +41,7 @@ CELL = ["benchmark", "quantity", *CASE]
 
 COLUMNS = [
     *CELL,
-    *("base", "head", "base_processes", "head_processes"),
+    *("base", "head", "base_processes", "head_processes", "base_discarded", "head_discarded"),
     *("change", "low", "high", "p", "margin", "gated", "verdict", "reason"),
     *("remedy", "more_processes", "minutes", "bench"),
 ]
@@ -69,6 +69,7 @@ def compare(
 
     - ``base``, ``head``: geometric means of the process values (float, NaN if not measured)
     - ``base_processes``, ``head_processes``: how many values (int)
+    - ``base_discarded``, ``head_discarded``: how many more were discarded as disturbed (int)
     - ``change``: ``head`` over ``base``; above 1 is slower (float)
     - ``low``, ``high``: its 95 % interval, on the logarithms of the values: Welch's, or Student's
       on the rounds' differences if ``paired`` (float)
@@ -78,8 +79,8 @@ def compare(
     - ``gated``: whether the verdict counts: a cell with a margin that is no control (bool)
     - ``verdict``: *slower* and *faster* when ``p`` is below :data:`ALPHA` and the change
       beyond the margin; *same* when the interval lies inside the margin; *not measured* when
-      either side failed, was skipped or is missing, or another version of the benchmark was
-      run; else *inconclusive*
+      either side failed, was skipped, is disturbed or is missing, or another version of the
+      benchmark was run; else *inconclusive*
     - ``reason``: why a cell is *not measured* or *inconclusive* (text)
     - ``remedy``: what would settle an *inconclusive* cell, else nothing (text)
     - ``more_processes``: how many more on each side that takes (``settling.more_processes``);
@@ -110,7 +111,9 @@ def compare(
     for row in rows:
         row |= _verdict(row, seconds)
     table = pd.DataFrame(rows, columns=COLUMNS)
-    types = {"batch": "Int64", "base_processes": "int64", "head_processes": "int64"}
+    types = {"batch": "Int64"}
+    for side in ("base", "head"):
+        types |= {f"{side}_processes": "int64", f"{side}_discarded": "int64"}
     types |= {"more_processes": "Int64", "minutes": "float64"}
     return table.astype({**types, "gated": "bool"})
 
@@ -220,6 +223,8 @@ def _row(
         "head": value_of(head),
         "base_processes": base["processes"] if base else 0,
         "head_processes": head["processes"] if head else 0,
+        "base_discarded": base["discarded"] if base else 0,
+        "head_discarded": head["discarded"] if head else 0,
         "margin": margin,
         "gated": quantity not in CONTROLS and not math.isnan(margin),
         "reason": _obstacle(base, head),

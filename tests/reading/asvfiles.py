@@ -203,3 +203,89 @@ def write_results(results: Path, **options: Any) -> Path:
     write_benchmarks(results, options.get("suite", SUITE))
     write_machine(results, **options)
     return results
+
+
+def process_line(quantity: str, case: dict[str, Any], status: str, **rest: Any) -> dict[str, Any]:
+    """A line of the journal: what one process made of a cell of ``SUITE``."""
+    names = SUITE[quantity][2] if quantity in SUITE else tuple(case)
+    shares = {"switched": 0.01, "others": 0.02, "stalled": 0.0, "stolen": None}
+    return {
+        "kind": "process",
+        "benchmark": f"bench_{quantity.split('_')[0]}.{quantity}",
+        "parameters": [repr(case[name]) for name in names],
+        "version": "v1",
+        "status": status,
+        "value": 0.31 if status in ("ok", "disturbed") else None,
+        "reason": "",
+        "started": "2026-11-24T21:49:15Z",
+        "seconds": 0.9,
+        "disturbance": shares if status in ("ok", "disturbed") else None,
+        **rest,
+    }
+
+
+def write_journal(result_file: Path, *lines: dict[str, Any] | str) -> Path:
+    """Append lines, objects or as they are, to the journal of a result file; return its path."""
+    path = result_file.with_name(result_file.name.removesuffix(".json") + ".processes.jsonl")
+    with path.open("a", encoding="utf-8") as file:
+        for line in lines:
+            file.write((line if isinstance(line, str) else json.dumps(line)) + "\n")
+    return path
+
+
+def result_file_of(results: Path) -> Path:
+    """The one result file of a results directory."""
+    (file,) = (f for f in results.glob("*/*.json") if f.name != "machine.json")
+    return file
+
+
+BUSY = "other programs took 41 % of the cores"
+
+
+def write_disturbed(results: Path) -> Path:
+    """A whole results directory measured on a machine that was busy now and then.
+
+    Under ``xla`` ``fused`` is disturbed at batch 4096 and has one process at 512; ``chain`` failed
+    at 8; ``graph`` was not reached at 32768; the tape's time at batch 1 is disturbed in ``eager``.
+    One of the values of ``fused`` in ``eager`` at batch 8 was discarded, too.
+    """
+
+    def busy(quantity: str, case: dict[str, Any]) -> Cell:
+        if case.get("network") != "exercise" or case.get("device") != "CPU:0":
+            return model(quantity, case)
+        if quantity == "steady_step":
+            here = (case["gradient"], case["mode"], case["batch"])
+            if here == ("tape", "eager", 1) or here[1:] == ("graph", 32768):
+                return SKIP
+        if quantity == "ratio_to_tape":
+            here = (case["gradient"], case["mode"], case["batch"])
+            if here == ("fused", "xla", 512):
+                return [0.8]
+            if here == ("fused", "xla", 4096) or here[1:] == ("graph", 32768):
+                return SKIP
+            if here == ("chain", "xla", 8):
+                return None
+        return model(quantity, case)
+
+    write_results(results, model=busy)
+    case = {"network": "exercise", "device": "CPU:0", "gradient": "fused", "mode": "xla"}
+    ratio = "ratio_to_tape"
+    disturbed = {**case, "batch": 4096}
+    eager = {**case, "mode": "eager"}
+    write_journal(
+        result_file_of(results),
+        {"kind": "environment", "started": "2026-11-24T21:49:00Z", "facts": {"kernel": "6.8"}},
+        *[process_line(ratio, disturbed, "disturbed", reason=BUSY)] * 3,
+        process_line(ratio, {**eager, "batch": 8}, "ok"),
+        process_line(ratio, {**eager, "batch": 8}, "disturbed", reason="switched out"),
+        process_line(
+            ratio,
+            {**case, "gradient": "chain", "batch": 8},
+            "failed",
+            reason="<b>out of memory</b>",
+        ),
+        process_line(
+            "steady_step", {**eager, "gradient": "tape", "batch": 1}, "disturbed", reason=BUSY
+        ),
+    )
+    return results

@@ -30,6 +30,7 @@ def cell(number: int, value: float | Sequence[float], **columns: Any) -> dict[st
     row |= {"kind": "ratio", "unit": "ratio", "network": "exercise", "gradient": "chain"}
     row |= {"mode": "eager", "device": "CPU:0", "batch": 8, "status": "ok", "value": value}
     row |= {"low": math.nan, "high": math.nan, "processes": len(samples), "samples": samples}
+    row["discarded"] = 0
     return row | columns
 
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from manualbp.cases import MODES
-from manualbp.reading.frame import distinct
+from manualbp.reading.frame import DISTURBED, FAILED, distinct
 from manualbp.reading.page import (
     beside,
     compiling,
@@ -53,7 +53,10 @@ def render(runs: Sequence[Run], table: str, command: str) -> str:
         sections=sections,
         choices=_choices(runs, places),
         comparison=headline.side_by_side(sections["answers"], runs) if len(runs) > 1 else (),
-        tallies=[(run, headline.tally(run), headline.failures(run)) for run in runs],
+        tallies=[
+            (run, headline.tally(run), headline.named(run, FAILED), headline.named(run, DISTURBED))
+            for run in runs
+        ],
         facts=[(run, facts.facts(run)) for run in runs],
         imports=tracked.imports_alone(places[0]) if places else None,
         command=command,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from manualbp.reading import beside as stored
 from manualbp.reading.frame import OK, distinct, records
+from manualbp.reading.gaps import with_reason
 from manualbp.reading.page import words
 from manualbp.reading.page.matrix import GLYPHS, Cell
 from manualbp.reading.page.model import Place, Row, processes, to_csv
@@ -93,7 +94,7 @@ def _cell(step: str, row: Row | None) -> Cell:
     where = f"{step}, batch {row['batch']:,}"
     if row["status"] != OK:
         kind = str(row["status"])
-        return Cell(kind, GLYPHS[kind], tip=f"{where}: {kind}")
+        return Cell(kind, GLYPHS[kind], tip=with_reason(f"{where}: {kind}", row))
     text, interval = words.three_digits(row["value"]), _between(row)
     tip = f"{where}: {text} ({interval}, {processes(row)})"
     return Cell("ok", text, interval=interval, tip=tip, row=row["row"], value=row["value"])

@@ -10,8 +10,10 @@ import pandas as pd
 from manualbp.cases import MODES, baseline_of, is_baseline
 from manualbp.reading.breakeven import Amount, BreakEven, amount, break_even, difference, saved
 from manualbp.reading.frame import OK, SKIPPED, distinct, records
+from manualbp.reading.gaps import with_reason
 from manualbp.reading.intervals import Estimate, estimate
 from manualbp.reading.page import words
+from manualbp.reading.page.matrix import GLYPHS
 from manualbp.reading.page.model import Place, modes_of, processes, to_csv
 
 
@@ -31,6 +33,11 @@ class FirstCall:
     trace_share: float
     row: int | None
     tip: str
+
+    @property
+    def instead(self) -> str:
+        """What stands in the place of a time that was not measured."""
+        return GLYPHS[self.status]
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ def _first_calls(place: Place, calls: pd.DataFrame) -> Iterator[FirstCall]:
         trace = traces.get(tuple(row[key] for key in keys), math.nan)
         tip = f"{row['gradient']}, {row['mode']}, batch {row['batch']:,}: " + (
             f"{words.seconds(row['value'])}, {processes(row)}" if row["status"] == OK
-            else row["status"]
+            else with_reason(row["status"], row)
         )  # fmt: skip
         case = (row["network"], row["gradient"], row["mode"], row["device"], row["batch"])
         yield FirstCall(

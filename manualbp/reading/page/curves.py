@@ -4,7 +4,17 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from manualbp.reading.frame import FAILED, INTERLEAVED, OK, SEPARATE, SKIPPED, distinct, records
+from manualbp.reading.frame import (
+    DISTURBED,
+    FAILED,
+    INTERLEAVED,
+    OK,
+    SEPARATE,
+    SKIPPED,
+    distinct,
+    records,
+)
+from manualbp.reading.gaps import with_reason
 from manualbp.reading.page import axes, words
 from manualbp.reading.page.model import (
     MODE_TITLES,
@@ -172,14 +182,15 @@ def _lines(
     for number, gradient in enumerate(gradients):
         shift = _DODGE ** (number - (len(gradients) - 1) / 2)
         mine = rows[rows["gradient"] == gradient]
-        failed = records(mine[mine["status"] == FAILED])
+        failed, disturbed = (records(mine[mine["status"] == s]) for s in (FAILED, DISTURBED))
         lines.append(
             Line(
                 gradient,
                 place.run.looks[gradient],
                 tuple(point(place, row, shift) for row in measured(mine)),
-                tuple(_failed_point(row, shift) for row in failed),
+                tuple(_no_point(row, shift) for row in failed),
                 _DASHES.get(mode, ""),
+                disturbed=tuple(_no_point(row, shift) for row in disturbed),
             )
         )
     return tuple(lines)
@@ -190,8 +201,9 @@ def _case(row: Row) -> str:
     return ", ".join(part for part in parts if not pd.isna(part))
 
 
-def _failed_point(row: Row, shift: float) -> Point:
-    return Point(row["batch"] * shift, 1.0, 1.0, 1.0, f"{_case(row)}: failed")
+def _no_point(row: Row, shift: float) -> Point:
+    tip = with_reason(f"{_case(row)}: {row['status']}", row)
+    return Point(row["batch"] * shift, 1.0, 1.0, 1.0, tip)
 
 
 def _speedup_point(place: Place, row: Row, shift: float) -> Point:
@@ -259,11 +271,13 @@ def _keys(place: Place, gradients: Sequence[str], rows: pd.DataFrame) -> list[Ke
     keys = [Key(gradient, place.run.looks[gradient]) for gradient in gradients]
     if (rows["status"] == FAILED).any():
         keys.append(Key("failed", style="failed"))
+    if (rows["status"] == DISTURBED).any():
+        keys.append(Key("disturbed: the machine was busy", style="disturbed"))
     return keys
 
 
 def _finding(lines: Sequence[Line], text: Callable[[float], str]) -> str:
-    """Say where every line begins and ends, and what failed."""
+    """Say where every line begins and ends, what failed and what is disturbed."""
     said = []
     for line in lines:
         if line.points:
@@ -276,10 +290,10 @@ def _finding(lines: Sequence[Line], text: Callable[[float], str]) -> str:
                     else ""
                 )
             )
-        if line.failed:
-            said.append(
-                f"{line.name} failed at {words.counted(len(line.failed), 'batch', 'batches')}"
-            )
+        for what, points in (("failed", line.failed), ("is disturbed", line.disturbed)):
+            if points:
+                batches = words.counted(len(points), "batch", "batches")
+                said.append(f"{line.name} {what} at {batches}")
     return "; ".join(said) + "."
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from manualbp.reading.frame import FAILED, OK, SEPARATE, SKIPPED, distinct, records
+from manualbp.reading import gaps
+from manualbp.reading.frame import DISTURBED, FAILED, OK, SEPARATE, SKIPPED, distinct, records
 from manualbp.reading.intervals import Estimate, product
 from manualbp.reading.page import words
 from manualbp.reading.page.model import Place, Row, Run, modes_of, to_csv
@@ -14,7 +15,11 @@ from manualbp.reading.page.model import Place, Row, Run, modes_of, to_csv
 
 @dataclass(frozen=True)
 class Overall:
-    """A gradient's geometric mean over cells, its best and worst cell, and how many it wins."""
+    """A gradient's geometric mean over cells, its best and worst cell, and how many it wins.
+
+    ``tried`` counts the cells of the suite, measured or not; ``lacking`` says why a mode's mean has
+    no interval, and which batches it is not over.
+    """
 
     gradient: str
     look: int
@@ -26,6 +31,9 @@ class Overall:
     level: int
     slower: int
     failed: int
+    disturbed: int
+    tried: int
+    lacking: tuple[str, ...]
 
     @property
     def measured(self) -> int:
@@ -38,6 +46,12 @@ class Overall:
         return words.between(self.known.low, self.known.high)
 
     @property
+    def cells(self) -> str:
+        """How many cells the mean is over, and of how many where it lacks some."""
+        of = f"{self.measured:,} of " if self.measured < self.tried else ""
+        return of + words.counted(self.tried, "cell")
+
+    @property
     def verdict(self) -> str:
         """``fast``, ``slow`` or ``level``: what the interval shows."""
         return "fast" if self.known.low > 1 else "slow" if self.known.high < 1 else "level"
@@ -47,7 +61,8 @@ class Overall:
 class Answer:
     """What one place shows: the gradient that does best in all, and every gradient in every mode.
 
-    ``said`` has a mode and what it shows in words; ``rows`` are by mode, then gradient.
+    ``said`` has a mode and what it shows in words; ``rows`` are by mode, then gradient; ``gaps``
+    names the cells without an interval and those not reached.
     """
 
     place: Place
@@ -55,6 +70,7 @@ class Answer:
     rows: tuple[Overall, ...]
     said: tuple[tuple[str, str], ...]
     csv: str
+    gaps: str
 
 
 def answer(place: Place) -> Answer | None:
@@ -77,14 +93,20 @@ def answer(place: Place) -> Answer | None:
     }
     rows = tuple(overall for mode in by_mode.values() for overall in mode)
     said = tuple((mode, _sentence(mode, known)) for mode, known in by_mode.items() if known)
-    return Answer(place, best, rows, said, _csv(place, [*found, *rows]))
+    return Answer(place, best, rows, said, _csv(place, [*found, *rows]), gaps.gaps(cells))
 
 
 def tally(run: Run) -> str:
-    """Say how many cells were measured, failed and were skipped, three different things."""
+    """Say how many cells were measured, failed, are disturbed and were skipped; what was discarded.
+
+    Cells that are disturbed are named.
+    """
     status = run.frame["status"]
-    ok, failed, skipped = (int((status == name).sum()) for name in (OK, FAILED, SKIPPED))
+    ok, failed, disturbed, skipped = (
+        int((status == name).sum()) for name in (OK, FAILED, DISTURBED, SKIPPED)
+    )
     text = f"{words.counted(len(status), 'cell')}: {ok:,} measured, {failed:,} failed, "
+    text += f"{disturbed:,} disturbed, " if disturbed else ""
     text += f"{skipped:,} skipped"
     if skipped:
         devices = run.frame.loc[status == SKIPPED, "device"].fillna("no device")
@@ -92,17 +114,22 @@ def tally(run: Run) -> str:
             f"{name}: {int((devices == name).sum()):,}" for name in distinct(devices)
         )
         text += f" ({counts})"
-    return f"{text}."
+    return " ".join(
+        said
+        for said in (f"{text}.", gaps.discarded(run.frame), gaps.never_quiet(run.frame))
+        if said
+    )
 
 
-def failures(run: Run) -> list[str]:
-    """Name the cells that failed, equal names once with their number."""
+def named(run: Run, status: str) -> list[str]:
+    """Name the cells of a status with their reasons, equal names once with their number."""
     names: dict[str, int] = {}
-    for row in records(run.frame[run.frame["status"] == FAILED]):
+    for row in records(run.frame[run.frame["status"] == status]):
         case = [row[name] for name in ("network", "peer", "gradient", "mode", "device")]
         text = ", ".join(str(part) for part in case if not pd.isna(part))
         batch = "" if pd.isna(row["batch"]) else f", batch {row['batch']:,}"
         name = f"{row['quantity']}" + (f": {text}{batch}" if text else "")
+        name = gaps.with_reason(name, row)
         names[name] = names.get(name, 0) + 1
     return [name if count == 1 else f"{name} ({count} cells)" for name, count in names.items()]
 
@@ -124,14 +151,25 @@ def _overall(place: Place, cells: pd.DataFrame, gradient: str, mode: str | None)
         sum(not (row["low"] > 1 or row["high"] < 1) for row in good),
         sum(row["high"] < 1 for row in good),
         int((mine["status"] == FAILED).sum()),
+        int((mine["status"] == DISTURBED).sum()),
+        len(mine),
+        _lacking(good, mine) if mode is not None else (),
     )
+
+
+def _lacking(good: list[Row], tried: pd.DataFrame) -> tuple[str, ...]:
+    alone = any(math.isnan(row["low"]) for row in good)
+    said = (gaps.no_interval(good) if alone else "", gaps.over_batches(good, tried))
+    return tuple(text for text in said if text)
 
 
 def _sentence(mode: str, overalls: list[Overall]) -> str:
     """Say what a mode's best gradient does, and what the others do if that is the contrary."""
     best = max(overalls, key=lambda overall: overall.known.log)
     factor = f"{best.known.value:.2f}{words.TIMES}"
-    if best.verdict == "level":
+    if math.isnan(best.known.low):
+        text = f"{best.gradient} stands at {factor}"
+    elif best.verdict == "level":
         text = f"no difference is shown, {best.gradient} stands at {factor} ({best.interval})"
     elif best.verdict == "slow":
         text = f"slower by hand, {best.gradient} comes nearest at {factor}"
@@ -145,6 +183,7 @@ def _sentence(mode: str, overalls: list[Overall]) -> str:
         text += f", {words.listed(others)}"
     elif best.verdict == "fast" and best.slower:
         text += f", but slower at {words.counted(best.slower, 'batch', 'batches')}"
+    text += "".join(f"; {said}" for said in best.lacking)
     if any(row["source"] == SEPARATE for row in (best.best, best.worst)):
         text += "; from times of separate processes"
     return f"{text}."
@@ -155,11 +194,12 @@ def _csv(place: Place, overalls: list[Overall]) -> str:
         [
             (place.network, place.device, o.mode or "all", o.gradient, o.known.value, o.known.low,
              o.known.high, o.best["speedup"], o.best["batch"], o.worst["speedup"],
-             o.worst["batch"], o.faster, o.level, o.slower, o.failed)
+             o.worst["batch"], o.faster, o.level, o.slower, o.failed, o.disturbed)
             for o in overalls
         ],
         columns=["network", "device", "mode", "gradient", "speedup", "low", "high", "best",
-                 "best_batch", "worst", "worst_batch", "faster", "level", "slower", "failed"],
+                 "best_batch", "worst", "worst_batch", "faster", "level", "slower", "failed",
+                 "disturbed"],
     )  # fmt: skip
     return to_csv(table, list(table.columns))
 

@@ -4,17 +4,23 @@ import math
 from dataclasses import dataclass
 
 from manualbp.reading.frame import OK, SEPARATE, SKIPPED, distinct, records
+from manualbp.reading.gaps import with_reason
 from manualbp.reading.page import words
 from manualbp.reading.page.model import MODE_TITLES, Place, Row, modes_of, processes, to_csv
 
 CLIP = 3.0
 """The colours saturate at this speedup, and at its reciprocal: symmetric on a log scale."""
 
-GLYPHS = {"failed": "✕ failed", "skipped": "· skipped", "none": ""}
+GLYPHS = {
+    "failed": "✕ failed",
+    "disturbed": "≈ disturbed",
+    "skipped": "· skipped",
+    "none": "",
+}
 """What stands in a cell without a number: none of them is a colour, so none looks slow."""
 
 _COLUMNS = ("network", "gradient", "mode", "device", "batch", "status", "speedup", "low", "high",
-            "source", "processes")  # fmt: skip
+            "source", "processes", "discarded", "reason")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,11 @@ def _cell(place: Place, row: Row | None) -> Cell:
     case = f"{row['gradient']}, {row['mode']}, batch {row['batch']:,}"
     if row["status"] != OK:
         kind = str(row["status"])
-        return Cell(kind, GLYPHS[kind], tip=f"{case}: {row['status']}")
+        # A skipped cell has nothing to show; a case may be what only its tape is.
+        number = None if kind == SKIPPED else place.run.row_of(row)
+        if number is not None and place.run.frame.at[number, "status"] != kind:
+            number = None
+        return Cell(kind, GLYPHS[kind], tip=with_reason(f"{case}: {kind}", row), row=number)
     value, low, high = row["speedup"], row["low"], row["high"]
     kind = "fast" if low > 1 else "slow" if high < 1 else "level"
     tint = min(abs(math.log(value)) / math.log(CLIP), 1.0)
@@ -104,6 +114,7 @@ def _finding(lines: list[tuple[str, int, tuple[Cell, ...]]]) -> str:
         ("slower", "slow"),
         ("no difference shown", "level"),
         ("failed", "failed"),
+        ("disturbed", "disturbed"),
     )
     said = []
     for gradient, _, cells in lines:

@@ -177,7 +177,9 @@ def to_csv(frame: pd.DataFrame, columns: Sequence[str]) -> str:
 
 
 def processes(row: Row) -> str:
-    """Say how many processes stand behind a value."""
+    """Say how many processes stand behind a value, and how many further ones were discarded."""
     if row["processes"] == 0:
         return "asv kept no samples"
-    return words.counted(row["processes"], "process", "processes")
+    text = words.counted(row["processes"], "process", "processes")
+    count = row["discarded"]
+    return f"{text}, {words.counted(count, 'further value')} discarded" if count else text

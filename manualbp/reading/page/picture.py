@@ -20,6 +20,7 @@ _STYLE = """
 .cell .fast { --side: var(--fast); } .cell .slow { --side: var(--slow); }
 .cell .level { fill: url(#hatch); } .cell .none { fill: none; }
 .cell .failed { fill: none; stroke: var(--failed); stroke-width: 2; }
+.cell .disturbed { fill: none; stroke: var(--ink); stroke-width: 2; stroke-dasharray: 2 4; }
 :root { font-family: system-ui, "Segoe UI", Helvetica, Arial, "Liberation Sans", sans-serif; }
 .title { font-size: 14px; fill: var(--ink); font-weight: 600; }
 .head { font-size: 12px; fill: var(--muted); }

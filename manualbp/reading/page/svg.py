@@ -33,6 +33,12 @@ _SHAPES = (
 )
 
 
+_SIGNS = {
+    "failed": "M-4-4 4 4M4-4-4 4",
+    "disturbed": "M-5-1.2Q-2.5-4.2 0-1.7T5-2.2M-5 2.8Q-2.5-.2 0 2.3T5 1.8",
+}
+"""A cross and an ≈, over the hollow marker of the gradient: told by shape as well as colour."""
+
 _Place = Callable[[float], float]
 
 
@@ -70,7 +76,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """A gradient's points in one panel; ``failed`` are points whose ``y`` means nothing."""
+    """A gradient's points in one panel.
+
+    ``failed`` and ``disturbed`` are points whose ``y`` means nothing: marks under the data.
+    """
 
     name: str
     look: int
@@ -78,6 +87,7 @@ class Line:
     failed: tuple[Point, ...] = ()
     dash: str = ""
     joined: bool = True
+    disturbed: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ def marker(look: int) -> Markup:
 
 def draw(panel: Panel) -> Markup:
     """Return a panel as one SVG element with ``role="img"`` and its finding as the label."""
-    strip = _CROSS_STRIP * sum(bool(line.failed) for line in panel.lines)
+    strip = _CROSS_STRIP * sum(bool(line.failed or line.disturbed) for line in panel.lines)
     floor = HEIGHT - _BOTTOM - strip
 
     def x(value: float) -> float:
@@ -174,10 +184,13 @@ def draw(panel: Panel) -> Markup:
     parts += [_event(event, x(event.x), floor) for event in panel.events]
     row = 0
     for line in panel.lines:
-        if line.failed:
+        if line.failed or line.disturbed:
             row += 1
             height = floor + _CROSS_STRIP * (row - 0.35)
-            parts += [_cross(line, point, x(point.x), height) for point in line.failed]
+            for kind in _SIGNS:
+                parts += [
+                    _mark(kind, line, point, x(point.x), height) for point in getattr(line, kind)
+                ]
     parts.append("</svg>")
     return Markup("".join(parts))
 
@@ -212,9 +225,9 @@ def _point(point: Point, x: float, y: float, shape: str) -> str:
     )
 
 
-def _cross(line: Line, point: Point, x: float, y: float) -> str:
-    cross = f'<g class="hollow">{_SHAPES[line.look % LOOKS]}</g><path d="M-4-4 4 4M4-4-4 4"/>'
-    return f'<g class="failed look-{line.look % LOOKS}">{_point(point, x, y, cross)}</g>'
+def _mark(kind: str, line: Line, point: Point, x: float, y: float) -> str:
+    shape = f'<g class="hollow">{_SHAPES[line.look % LOOKS]}</g><path d="{_SIGNS[kind]}"/>'
+    return f'<g class="{kind} look-{line.look % LOOKS}">{_point(point, x, y, shape)}</g>'
 
 
 def _event(event: Event, x: float, floor: float) -> str:

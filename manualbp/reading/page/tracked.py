@@ -8,6 +8,7 @@ import pandas as pd
 
 from manualbp.cases import MODES, baseline_of
 from manualbp.reading.frame import FAILED, OK, QUANTITIES, SKIPPED, distinct, records
+from manualbp.reading.gaps import with_reason
 from manualbp.reading.page import axes, words
 from manualbp.reading.page.matrix import GLYPHS
 from manualbp.reading.page.model import (
@@ -140,7 +141,7 @@ def not_finite(place: Place) -> list[str]:
     for row in records(rows[rows["status"].isin([OK, FAILED])]):
         case = f"{row['gradient']}, {row['mode']}, batch {row['batch']:,}"
         if row["status"] == FAILED:
-            found.append(f"{case}: refused, its check failed")
+            found.append(with_reason(f"{case}: refused, its check failed", row))
         elif not math.isfinite(row["value"]):
             found.append(f"{case}: not finite")
     return found
@@ -217,7 +218,7 @@ def _entry(place: Place, row: Row | None, unit: str) -> Entry:
     case = f"{row['gradient']}, {row['mode']}, batch {row['batch']:,}"
     if row["status"] != OK:
         kind = str(row["status"])
-        return Entry(kind, GLYPHS[kind], tip=f"{case}: {kind}")
+        return Entry(kind, GLYPHS[kind], tip=with_reason(f"{case}: {kind}", row))
     text = words.number(row["value"], unit)
     tip = f"{case}: {text}"
     key = (row["quantity"], *(row[n] for n in ("network", "gradient", "mode", "device", "batch")))

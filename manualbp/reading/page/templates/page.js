@@ -225,6 +225,14 @@ function showSamples(number) {
     names.join(" · ") + (cell.batch ? ` · batch ${cell.batch}` : "");
   const body = document.getElementById("samples-body");
   body.replaceChildren();
+  if (cell.status !== "ok") {
+    const what = { failed: "Failed", disturbed: "Disturbed: the machine was busy" }[cell.status] ?? cell.status;
+    body.append(make("p", {}, `${what}. No value is shown.`));
+    body.append(make("p", {}, cell.reason ? `Reason: ${cell.reason}` : "No reason was recorded."));
+    if (Number(cell.discarded)) body.append(make("p", {}, `Values discarded: ${cell.discarded}.`));
+    document.getElementById("samples").showModal();
+    return;
+  }
   const interval = cell.low === "" ? "no interval" : `95 % interval ${spoken(+cell.low, cell.unit)} to ${spoken(+cell.high, cell.unit)}`;
   body.append(make("p", {}, `${spoken(+cell.value, cell.unit)}, ${interval}.`));
   if (toTape) {
@@ -238,6 +246,9 @@ function showSamples(number) {
       "A dot is one process; the line is their geometric mean, the grey zone its 95 % interval."));
     body.append(make("ol", {}, ...values.map((value) => make("li", {}, spoken(value, cell.unit)))));
   } else body.append(make("p", {}, "asv kept no samples of this cell."));
+  if (Number(cell.discarded)) {
+    body.append(make("p", {}, `Further values discarded because the machine was busy: ${cell.discarded}.`));
+  }
   document.getElementById("samples").showModal();
 }
 
