@@ -4,11 +4,8 @@ import argparse
 import ast
 import csv
 import datetime as dt
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from rich.console import Console
 from manualbp.cli.cells import Outcome
 from manualbp.cli.gate import CONFIRMATION, SCREENING
 from manualbp.cli.machine import choose_machine, register_machine
+from manualbp.cli.neighbour import neighbours
 from manualbp.cli.progress import Countdown, ticking
 from manualbp.cli.run import attributes as shared_attributes
 from manualbp.cli.run import describe, positive
@@ -180,7 +178,7 @@ def calibrate(
             console.print(
                 f"{condition}: {sum(len(g) for r in plan for g in r)} processes in {ROUNDS} rounds"
             )
-            with neighbour(condition == "busy"):
+            with neighbours("bursts", int(condition == "busy")):
                 measure(sides, plan, (series, condition), values, deadline, console)
     except KeyboardInterrupt:
         console.print("interrupted: what was measured is kept")
@@ -285,20 +283,6 @@ def append(path: Path, origin: tuple[Any, ...], key: Key, outcome: Outcome) -> N
         row |= {"benchmark": benchmark, "quantity": quantity}
         row |= {"value": outcome.value, "status": outcome.status}
         writer.writerow([row.get(column, "") for column in VALUES])
-
-
-@contextmanager
-def neighbour(busy: bool) -> Iterator[None]:
-    """Run a busy neighbour meanwhile, if asked for."""
-    if not busy:
-        yield
-        return
-    process = subprocess.Popen([sys.executable, "-m", "manualbp.cli.neighbour"])
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 def evaluate(values: Path, output: Path, console: Console) -> None:
