@@ -3,7 +3,7 @@
 import functools
 
 from manualbp.cases import BASELINE, baseline_of
-from manualbp.measuring import parts
+from manualbp.measuring import parts, threads
 from manualbp.measuring.step import build_step
 
 from .common import MANUAL, Suite, over, pretty, step
@@ -28,6 +28,31 @@ class Step(Ratios):
         return (
             step(gradient, mode, device, batch, network),
             step(baseline_of(gradient), mode, device, batch, network),
+        )
+
+
+@over(
+    "network",
+    "gradient",
+    "mode",
+    "device",
+    "batch",
+    network=["exercise"],
+    gradient=[name for name in MANUAL if baseline_of(name) == BASELINE],
+    device=["CPU:0"],
+    batch=[4096, 32768],
+)
+class OneThread(Ratios):
+    """The same without a pool of threads, whose placement makes large batches restless."""
+
+    process = "one thread"
+
+    @pretty("Step over the tape's step, both in one thread")
+    def ratio_to_tape_one_thread(self, network, gradient, mode, device, batch):
+        threads.use_one()
+        return (
+            step(gradient, mode, device, batch, network),
+            step(BASELINE, mode, device, batch, network),
         )
 
 

@@ -78,6 +78,7 @@ QUANTITIES = {
     "first_trace": Quantity("time", "seconds", tuple(CASE)),
     "first_execution": Quantity("time", "seconds", tuple(CASE)),
     "ratio_to_tape": Quantity("ratio", "ratio", tuple(CASE)),
+    "ratio_to_tape_one_thread": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_to_numpy": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_concrete_to_call": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_tape_to_tape": Quantity("ratio", "ratio", _NO_GRADIENT),

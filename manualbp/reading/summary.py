@@ -228,6 +228,7 @@ def place_sections(
         parts += _section(f"{mode}: speedup over the tape", ratios, ["gradient"], speedup_words)
         parts += _section(f"{mode}: time per step", _times(here, mode), ["gradient"], _time)
     for title, quantity, text in (
+        ("Step over the tape's, both in one thread", "ratio_to_tape_one_thread", _ratio),
         ("Forward pass alone", "steady_forward", _time),
         ("Backward pass alone", "steady_backward", _time),
         ("SGD, time per step", "steady_sgd", _time),
