@@ -54,7 +54,8 @@ def test_results_are_stored_under_the_commit_and_reported(checkout, head):
     assert result["commit_hash"] == head
     assert result["requirements"]["tensorflow"]
     assert samples(result) == [3, 3]  # a value for each process
-    assert "exercise, CPU:0, eager: chain " in done.stdout
+    # On a loaded machine three processes may show no difference.
+    assert re.search("exercise, CPU:0, eager: (no difference shown, )?chain ", done.stdout)
     assert (checkout / "report/index.html").is_file()
     assert str(checkout / "report/index.html") in done.stdout
 
