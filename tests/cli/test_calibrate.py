@@ -1,5 +1,6 @@
 """``manualbp calibrate``: that it measures, stores, and can be asked again without measuring."""
 
+import json
 import os
 import subprocess
 import sys
@@ -35,6 +36,14 @@ def test_every_value_is_stored_and_margins_follow(project):
     assert values.loc[values["arm"] == "alone-10", "value"].median() > 1.02
     assert Path("results/desk/margins.csv").is_file()
     assert Path("report/calibration.md").is_file()
+
+    # Whose values these are is known; another machine may evaluate them, not add to them.
+    description = Path("results/desk/machine.json")
+    facts = json.loads(description.read_text())
+    description.write_text(json.dumps({**facts, "num_cpu": "1000"}))
+    refused = calibrate("--condition", "idle", *options)
+    assert refused.returncode == 1
+    assert "results/desk is another machine's (1000 cores, here " in refused.stderr
 
     before = Path("results/desk/calibration.csv").read_bytes()
     again = calibrate("--evaluate")
