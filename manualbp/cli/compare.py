@@ -258,7 +258,7 @@ def print_text(comparison: "Comparison", *, everything: bool) -> None:
     if commands := again(cells, comparison.commits):
         side = "" if comparison.commits else ", in the checkout of each side"
         listed = commands if everything else commands[:COMMANDS]
-        console.print(f"\nto measure again what is neither same nor faster{side}:", markup=False)
+        console.print(f"\nto measure again what that may settle{side}:", markup=False)
         console.print("\n".join(f"  {command}" for command in listed), markup=False)
         if len(listed) < len(commands):
             console.print(f"  … and {len(commands) - len(listed)} more (--all lists them)")

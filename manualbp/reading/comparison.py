@@ -204,7 +204,7 @@ def markdown(comparison: Comparison) -> str:
         parts.append(_table(text_rows(cells[quiet]), HEADS))
         parts.append("</details>")
     if commands := again(cells, comparison.commits):
-        parts.append("<details><summary>Measure again what is neither same nor faster</summary>")
+        parts.append("<details><summary>Measure again what that may settle</summary>")
         parts.append("\n".join(["```sh", *commands, "```"]))
         parts.append("</details>")
     parts.append(HOW_TO_READ)

@@ -6,7 +6,11 @@ import pandas as pd
 
 from manualbp.reading.again import gate_command, run_command, together
 from manualbp.reading.frame import records
-from manualbp.reading.verdicts import FASTER, SAME
+from manualbp.reading.settling import NO_MARGIN
+from manualbp.reading.verdicts import ANOTHER_VERSION, FASTER, SAME
+
+SETTLED_OTHERWISE = (NO_MARGIN, ANOTHER_VERSION)
+"""Reasons that a further measurement does not change."""
 
 Commits = tuple[str, str]
 """Base and head, as ``manualbp gate`` takes them."""
@@ -31,12 +35,14 @@ def commits_of(base: pd.DataFrame, head: pd.DataFrame) -> Commits | None:
 def again(cells: pd.DataFrame, commits: Commits | None) -> list[str]:
     """Return the commands that measure again the cells that are neither *same* nor *faster*.
 
-    They are a gate's on ``commits``, with as many processes as settle a cell where that is known;
-    without commits they are a run's, for the checkout of each side.
+    Those that another measurement cannot settle are left out.  The commands are a gate's on
+    ``commits``, with as many processes as settle a cell where that is known; without commits they
+    are a run's, for the checkout of each side.
     """
+    fine = cells["verdict"].isin([SAME, FASTER]) | cells["reason"].isin(SETTLED_OTHERWISE)
     rows = [
         row
-        for row in records(cells[~cells["verdict"].isin([SAME, FASTER])])
+        for row in records(cells[~fine])
         # A name with a line's end in it is nobody's benchmark.
         if isinstance(row["bench"], str) and row["bench"].isprintable()
     ]

@@ -14,14 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
-from manualbp.reading.frame import (
-    CASE,
-    CONTEXT,
-    OK,
-    SKIPPED,
-    check_one_run,
-    records,
-)
+from manualbp.reading.frame import CASE, CONTEXT, OK, SKIPPED, check_one_run, records
 from manualbp.reading.intervals import Estimate
 from manualbp.reading.settling import change_of, explain
 
@@ -29,6 +22,9 @@ SLOWER, FASTER, SAME = "slower", "faster", "same"
 INCONCLUSIVE, NOT_MEASURED = "inconclusive", "not measured"
 VERDICTS = (SLOWER, NOT_MEASURED, INCONCLUSIVE, FASTER, SAME)
 """The verdicts on a cell, the most pressing first."""
+
+ANOTHER_VERSION = "another version of the benchmark"
+"""Why a cell is *not measured* although both sides have a number."""
 
 CONTROLS = ("ratio_tape_to_tape", "ratio_numpy_to_numpy")
 """Ratios that no commit can change.  Where one moves, the machine did, or the harness."""
@@ -257,7 +253,7 @@ def _obstacle(base: Mapping[str, Any] | None, head: Mapping[str, Any] | None) ->
         if side is None:
             return f"not in the {name}"
     if base is not None and head is not None and base["version"] != head["version"]:
-        return "another version of the benchmark"
+        return ANOTHER_VERSION
     return ""
 
 

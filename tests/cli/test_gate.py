@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from checkouts import commit
 
+from manualbp.cli import main
+
 CELLS = r"(ratio_to_tape.*exercise.*chain.*graph.*CPU:0', 64\)|track_graph_nodes.*chain.*CPU:0)"
 
 
@@ -68,6 +70,8 @@ def test_a_redundant_product_is_a_change_of_structure(project):
     assert changed
     assert all(row["head"] > row["base"] for row in changed)
     assert all(row["outcome"] == "changed" for row in changed)
+    assert len(content["environment"]) == 1
+    assert content["environment"][0].startswith("the same")
     (folder,) = Path(".asv/gate").iterdir()
     for side in ("base", "head"):
         (file,) = (p for p in folder.glob(f"screening/{side}/*/*.json") if p.stem != "machine")
@@ -109,6 +113,14 @@ def test_a_commit_that_cannot_be_had_is_not_measured(name, old, new, message, pr
     assert "the head cannot be measured: " in done.stderr
     assert message in done.stderr
     assert "Not measured" in done.stdout or "Nothing to compare" in done.stdout
+
+
+@pytest.mark.parametrize("processes", ["1", "0", "-2", "many"])
+def test_a_second_look_needs_two_processes(processes, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["gate", "HEAD^", "--processes", processes])
+    assert caught.value.code == 2
+    assert "--processes" in capsys.readouterr().err
 
 
 def test_no_such_commit_is_one_line(project):

@@ -1,5 +1,6 @@
 """What a comparison says, and the status that CI acts on."""
 
+import itertools
 import json
 import math
 import re
@@ -11,13 +12,15 @@ from asvfiles import DATE, write_benchmarks, write_machine
 from lines import hash_of
 from runs import BASE, HEAD, SUITE, load_runs, margins, only, write_runs
 
-from manualbp.cli import main
+from manualbp.cli import gate, main
+from manualbp.cli.tree import Tree
 from manualbp.reading import comparison as words
 from manualbp.reading.comparison_json import as_json
 from manualbp.reading.counts import counted, structure
 from manualbp.reading.environment import journal_of
 from manualbp.reading.frame import CASE, records
 from manualbp.reading.margins import COLUMNS, FILE, load_margins
+from manualbp.reading.remedies import again
 from manualbp.reading.verdicts import compare
 
 ONE = {"gradient": "fused", "mode": "graph", "batch": 4096}
@@ -62,10 +65,10 @@ def test_slower_is_more_pressing_than_not_measured(tmp_path):
 
 def test_markdown_folds_what_is_the_same(tmp_path):
     text = words.markdown(say(tmp_path, change=only(1.1, **ONE)))
-    before, folded, again = text.split("<details>")
+    before, folded, commands = text.split("<details>")
     assert "exercise/fused/graph/CPU:0/4096" in before
     assert folded.count("exercise/chain") >= 18
-    assert again.count("manualbp gate") + again.count("manualbp run") == 1
+    assert commands.count("manualbp gate") + commands.count("manualbp run") == 1
     assert len(text) < 60_000
 
 
@@ -251,6 +254,16 @@ def test_nothing_is_to_be_measured_again_where_all_is_the_same(tmp_path, capsys)
     assert commands(out) == []
 
 
+def test_what_measuring_cannot_settle_has_no_command(tmp_path):
+    cells = say(tmp_path, {}).cells
+    without_margin = cells[cells["verdict"] == "inconclusive"]
+    assert len(without_margin) > 10
+    assert again(without_margin, ("a", "b")) == []
+    base, head = load_runs(tmp_path)
+    cells = compare(base, head.assign(version="other"), margins())
+    assert again(cells, ("a", "b")) == []
+
+
 def test_inconclusive_cells_say_what_settles_them_and_the_command_does_it(tmp_path, capsys):
     write_runs(tmp_path, deviation=0.03, seed=1)
     out = told(tmp_path, capsys, "--margin", "2", "--all")
@@ -287,3 +300,22 @@ def test_what_no_gate_can_measure_is_measured_by_a_run(tmp_path, capsys):
     main(["compare", str(base), str(head), "--margin", "2"])
     (command,) = commands(capsys.readouterr().out)
     assert command[:3] == ["manualbp", "run", "--bench"]
+
+
+def test_the_gates_second_look_takes_as_many_processes_as_are_asked_for(tmp_path, monkeypatch):
+    """Nothing is measured here: what would be is recorded."""
+    base, head = load_runs(write_runs(tmp_path, deviation=0.03, seed=1))
+    trees = {name: Tree(commit, dirty=False, date=0) for name, commit in (("b", BASE), ("h", HEAD))}
+    tables = itertools.cycle([base, head])
+    asked = []
+    monkeypatch.setattr(gate, "find_project", lambda: tmp_path)
+    monkeypatch.setattr(gate, "describe_commit", lambda project, name: trees[name])
+    monkeypatch.setattr(gate, "describe_tree", lambda project: trees["h"])
+    monkeypatch.setattr(gate, "install", lambda project, tree, folder: None)
+    monkeypatch.setattr(gate, "open_side", lambda name, *_, **__: gate.Side(name, None, {}))
+    monkeypatch.setattr(gate, "stored", lambda side: next(tables))
+    monkeypatch.setattr(gate, "measure_by_turns", lambda sides, many, *_: asked.append(many))
+    main(["gate", "b", "h", "--margin", "2", "--processes", "21"])
+    _, second = asked
+    assert len(second) > 10
+    assert set(second.values()) == {21}
