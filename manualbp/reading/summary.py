@@ -131,7 +131,9 @@ def _verdict(cells: pd.DataFrame) -> str:
     name = f"{best.gradient} {value:.2f}{_TIMES}"
     interval = f"(95 % interval {low:.2f} to {high:.2f})"
     if math.isnan(low):
-        verdict = f"{name} the tape's speed ({gaps.no_interval(best.cells)})"
+        alone = all(cell["processes"] == 1 for cell in best.cells)
+        why = "in one process (no interval)" if alone else f"({gaps.no_interval(best.cells)})"
+        verdict = f"{name} the tape's speed {why}"
     elif low > 1:
         verdict = f"{name} as fast as the tape {interval}"
     elif high < 1:

@@ -137,7 +137,7 @@ def test_an_undisturbed_run_says_nothing_of_it(complete):
 def test_a_run_of_one_process_each_has_no_interval_anywhere(tmp_path):
     results = write_results(tmp_path, model=lambda name, case: model(name, case, processes=1))
     said = summary.headline(load_results(results))
-    assert "(no interval: one process at each batch)" in said
+    assert "× the tape's speed in one process (no interval), from " in said
     assert "exercise, CPU:0: no interval at eager; graph; xla." in said
 
 
