@@ -2,13 +2,14 @@
 
 import argparse
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+
+from manualbp.cli import terminal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,17 +105,19 @@ def run(arguments: argparse.Namespace) -> int:
     from manualbp.reading.find import find_runs
     from manualbp.reading.frame import ResultsError
     from manualbp.reading.margins import FILE, load_margins
+    from manualbp.reading.text import presentable
     from manualbp.reading.verdicts import Margins, compare, counted, structure, uniform
 
     try:
-        base, head = find_runs(
+        runs = find_runs(
             arguments.base, arguments.head, arguments.results, arguments.machine, resolve
         )
+        base, head = map(presentable, runs)
         margins: Margins
         if arguments.margin:
             margins = uniform(arguments.margin, base, head)
         else:
-            machine = head["machine"].iloc[0]
+            machine = Path(head["machine"].iloc[0]).name  # a name is no path
             margins = load_margins(arguments.margins or arguments.results / machine / FILE)
         comparison = Comparison(
             base=describe(base),
@@ -127,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
             changes = history_between(base, head, arguments.results)
             comparison = replace(comparison, changes=changes)
     except ResultsError as error:
-        print(f"manualbp: {error}", file=sys.stderr)
+        terminal.complain(error)
         return 1
     return answer(comparison, arguments)
 
@@ -136,8 +139,9 @@ def history_between(base: "pd.DataFrame", head: "pd.DataFrame", results: Path) -
     """Return where ratios to the tape changed their level between two commits of a machine."""
     from manualbp.reading.frame import load_results
     from manualbp.reading.history import changes_between
+    from manualbp.reading.text import presentable
 
-    frame = load_results(results)
+    frame = presentable(load_results(results))
     machine = head["machine"].iloc[0]
     mine = (frame["machine"] == machine) & (frame["quantity"] == "ratio_to_tape")
     return changes_between(frame[mine], base["commit"].iloc[0], head["commit"].iloc[0])
@@ -191,9 +195,9 @@ def print_text(comparison: "Comparison", *, everything: bool) -> None:
     from manualbp.reading import comparison as words
     from manualbp.reading.verdicts import SAME
 
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(words.headline(comparison), style="bold", markup=False)
-    console.print(f"base: {comparison.base}\nhead: {comparison.head}\n", markup=False)
+    console = terminal.console(soft_wrap=True)
+    console.print(words.headline(comparison), style="bold")
+    console.print(f"base: {comparison.base}\nhead: {comparison.head}\n")
     cells = comparison.cells
     shown = cells if everything else cells.loc[cells["verdict"] != SAME]
     if len(shown):
@@ -220,4 +224,4 @@ def print_text(comparison: "Comparison", *, everything: bool) -> None:
 
 def wide(console: Console) -> Console:
     """Return a console whose tables are not cut where there is no terminal to fit them in."""
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    return console if console.is_terminal else terminal.console(width=160)

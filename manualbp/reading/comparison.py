@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,8 @@ from manualbp.reading.figures import short_commit
 from manualbp.reading.frame import CASE, records
 from manualbp.reading.history import CHANGE_COLUMNS, name_case
 from manualbp.reading.history_words import size_of_change
+from manualbp.reading.text import in_markdown
+from manualbp.reading.text import markdown as as_markdown
 from manualbp.reading.verdicts import (
     CONTROLS,
     FASTER,
@@ -164,11 +166,14 @@ def ordered(cells: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(comparison: Comparison) -> str:
     """Return the comparison for a job summary or a pull request: headline, tables, how to read."""
-    cells, structure = comparison.cells, comparison.structure
+    cells, structure, changes = map(
+        in_markdown, (comparison.cells, comparison.structure, comparison.changes)
+    )
+    comparison = replace(comparison, cells=cells, structure=structure)
     quiet = cells["verdict"] == SAME
     parts = [
         f"## {headline(comparison)}",
-        f"Base: {comparison.base}. Head: {comparison.head}.",
+        f"Base: {as_markdown(comparison.base)}. Head: {as_markdown(comparison.head)}.",
         f"{_tally(cells)}; {comparison.counts} exact counts compared, {len(structure)} differ.",
     ]
     if (~quiet).any():
@@ -176,9 +181,10 @@ def markdown(comparison: Comparison) -> str:
     if len(structure):
         parts.append("### Structure")
         parts.append(_table(structure_rows(structure), STRUCTURE_HEADS))
-    if len(comparison.changes):
+    if len(changes):
+        rows = [(as_markdown(commit), *rest) for commit, *rest in change_rows(changes)]
         parts.append("### Where levels changed between them")
-        parts.append(_table(change_rows(comparison.changes), CHANGE_HEADS))
+        parts.append(_table(rows, CHANGE_HEADS))
     if quiet.any():
         parts.append(f"<details><summary>{int(quiet.sum())} cells are the same</summary>")
         parts.append(_table(text_rows(cells[quiet]), HEADS))

@@ -34,8 +34,8 @@ _READ_NEVERTHELESS = re.compile(
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "'")  # noqa: RUF001
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
-_LONGEST_NAME = 80
-"""Characters of a file's name that one value may take: a name has several, and 255 bytes in all."""
+_LONGEST_NAME = 64
+"""Bytes of a file's name that one value may take: a name has several, and 255 bytes in all."""
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -99,7 +99,8 @@ def file_name(text: str) -> str:
     told from other text by a hash at the end.
     """
     wanted = text.replace(":", "")
-    kept = re.sub(r"[^\w.-]", "", wanted).lstrip(".")[:_LONGEST_NAME]
+    kept = re.sub(r"[^\w.-]", "", wanted).lstrip(".")
+    kept = kept.encode("utf-8")[:_LONGEST_NAME].decode("utf-8", "ignore")
     if kept == wanted:
         return kept
     digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:8]
