@@ -17,6 +17,7 @@ from manualbp.cli import (
     report,
     run,
     show,
+    terminal,
     verify,
 )
 
@@ -35,6 +36,9 @@ start here:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the arguments (the process's own by default), run a command, return its status."""
+    terminal.escape_what_cannot_be_encoded()
+    # Pictures are written, never shown; matplotlib cannot be imported where this names no backend.
+    os.environ["MPLBACKEND"] = "agg"
     parser = argparse.ArgumentParser(
         prog="manualbp",
         description=DESCRIPTION,
@@ -65,4 +69,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Show a warning as one line, for a person and not for a programmer."""
-    print(f"manualbp: {message}", file=sys.stderr)
+    terminal.complain(message)

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from manualbp.cli import terminal
 from manualbp.cli.cells import Outcome
 from manualbp.cli.gate import CONFIRMATION, SCREENING
 from manualbp.cli.machine import choose_machine, register_machine
@@ -116,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     from manualbp.reading.calibration import FILE
     from manualbp.reading.frame import ResultsError
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = terminal.console(stderr=True, soft_wrap=True)
     output = arguments.output.absolute()
     interrupted = False
     try:
@@ -295,6 +296,6 @@ def evaluate(values: Path, output: Path, console: Console) -> None:
     save_margins(calibration.margins_table(table), margins)
     tries = calibration.judge(table, load_margins(margins), SCREENING, CONFIRMATION)
     files = power.write(table, tries, output)
-    print(power.summary(table, tries))
+    terminal.say(power.summary(table, tries))
     for file in (margins, *files):
         console.print(str(file), markup=False)

@@ -2,7 +2,6 @@
 
 import argparse
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+
+from manualbp.cli import terminal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,17 +114,19 @@ def run(arguments: argparse.Namespace) -> int:
     from manualbp.reading.frame import ResultsError
     from manualbp.reading.margins import FILE, load_margins
     from manualbp.reading.remedies import commits_of
+    from manualbp.reading.text import presentable
     from manualbp.reading.verdicts import Margins, compare, uniform
 
     try:
-        base, head = find_runs(
+        runs = find_runs(
             arguments.base, arguments.head, arguments.results, arguments.machine, resolve
         )
+        base, head = map(presentable, runs)
         margins: Margins
         if arguments.margin:
             margins = uniform(arguments.margin, base, head)
         else:
-            machine = head["machine"].iloc[0]
+            machine = Path(head["machine"].iloc[0]).name  # a name is no path
             margins = load_margins(arguments.margins or arguments.results / machine / FILE)
         folders = [
             Path(side) if Path(side).exists() else arguments.results
@@ -147,7 +150,7 @@ def run(arguments: argparse.Namespace) -> int:
             changes = history_between(base, head, arguments.results)
             comparison = replace(comparison, changes=changes)
     except ResultsError as error:
-        print(f"manualbp: {error}", file=sys.stderr)
+        terminal.complain(error)
         return 1
     return answer(comparison, arguments)
 
@@ -177,8 +180,9 @@ def history_between(base: "pd.DataFrame", head: "pd.DataFrame", results: Path) -
     """Return where ratios to the tape changed their level between two commits of a machine."""
     from manualbp.reading.frame import load_results
     from manualbp.reading.history import changes_between
+    from manualbp.reading.text import presentable
 
-    frame = load_results(results)
+    frame = presentable(load_results(results))
     machine = head["machine"].iloc[0]
     mine = (frame["machine"] == machine) & (frame["quantity"] == "ratio_to_tape")
     return changes_between(frame[mine], base["commit"].iloc[0], head["commit"].iloc[0])
@@ -236,15 +240,15 @@ def print_text(comparison: "Comparison", *, everything: bool) -> None:
     from manualbp.reading.remedies import again
     from manualbp.reading.verdicts import SAME
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal.console(soft_wrap=True)
     if said := words.discarded(comparison):
-        console.print(said, markup=False)
-    console.print(words.headline(comparison), style="bold", markup=False)
-    console.print(f"base: {comparison.base}\nhead: {comparison.head}", markup=False)
+        console.print(said)
+    console.print(words.headline(comparison), style="bold")
+    console.print(f"base: {comparison.base}\nhead: {comparison.head}")
     lines = comparison.environment
     alike = len(lines) == 1 and lines[0].startswith(environment.SAME)
     indented = f" {lines[0]}" if alike else "".join(f"\n  {line}" for line in lines)
-    console.print(f"environment:{indented}\n" if lines else "", markup=False)
+    console.print(f"environment:{indented}\n" if lines else "")
     cells = comparison.cells
     shown = cells if everything else cells.loc[cells["verdict"] != SAME]
     if len(shown):
@@ -278,4 +282,4 @@ def print_text(comparison: "Comparison", *, everything: bool) -> None:
 
 def wide(console: Console) -> Console:
     """Return a console whose tables are not cut where there is no terminal to fit them in."""
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    return console if console.is_terminal else terminal.console(width=160)

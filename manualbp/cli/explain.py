@@ -3,9 +3,7 @@
 import argparse
 import warnings
 
-from rich.console import Console
-
-from manualbp.cli import quiet
+from manualbp.cli import quiet, terminal
 
 NETWORK, DEVICE = "exercise", "CPU:0"
 """What a case's short form leaves out."""
@@ -57,10 +55,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors = terminal.console(stderr=True, soft_wrap=True)
 
     def refuse(error: Exception, status: int) -> int:
-        errors.print(f"manualbp: {error}", style="red", markup=False)
+        errors.print(f"manualbp: {error}", style="red")
         return status
 
     try:

@@ -9,6 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from manualbp.cli import terminal
 from manualbp.measuring.explain import Arm, Explanation
 from manualbp.measuring.profile import Kernel
 from manualbp.measuring.reasons import EXECUTOR, percent, us, verdict
@@ -34,7 +35,7 @@ def print_as(form: str, found: Explanation) -> None:
     elif form == "markdown":
         print(markdown(found), end="")
     else:
-        print_text(Console(highlight=False, markup=False, emoji=False), found)
+        print_text(terminal.console(), found)
 
 
 def markdown(found: Explanation) -> str:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from manualbp.cli import stored
+from manualbp.cli import stored, terminal
 
 DESCRIPTION = """
 Write stored results as one table, a row for each cell: the case, its status, value, 95 % interval
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except (ResultsError, export.ExportError, OSError) as error:
-        print(f"manualbp: {error}", file=sys.stderr)
+        terminal.complain(error)
         return 1
     print(f"{arguments.output}: {len(frame)} rows, {len(frame.columns)} columns")
     return 0

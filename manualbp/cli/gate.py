@@ -11,6 +11,7 @@ from rich.console import Console
 
 from manualbp.cases import DEVICES
 from manualbp.cli import compare as compare_command
+from manualbp.cli import terminal
 from manualbp.cli.machine import choose_machine
 from manualbp.cli.run import positive
 from manualbp.cli.sides import Key, Side, install, open_side
@@ -100,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from manualbp.reading.frame import ResultsError
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = terminal.console(stderr=True, soft_wrap=True)
     try:
         comparison = gate(arguments, console)
     except (SuiteError, ResultsError) as error:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from manualbp.cli import terminal
 from manualbp.cli.cells import last_line
 from manualbp.cli.suite import results_folder
 from manualbp.cli.tree import SuiteError, find_project
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             sections = site.write_pages(frame, results, made)
             site.replace(made, target)
     except (SuiteError, ResultsError, site.SiteError, OSError) as error:
-        print(f"manualbp: {error}", file=sys.stderr)
+        terminal.complain(error)
         return 1
     if unknown:
         print(

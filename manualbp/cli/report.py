@@ -2,8 +2,9 @@
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
+
+from manualbp.cli import terminal
 
 DESCRIPTION = """
 Read results that asv has stored and write, for the newest run among them or for the one named:
@@ -57,9 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
             command=_command(arguments),
         )
     except (ResultsError, OSError) as error:
-        print(f"manualbp: {error}", file=sys.stderr)
+        terminal.complain(error)
         return 1
-    print(report.headline)
+    terminal.say(report.headline)
     print()
     for file in report.files:
         print(file)

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from manualbp.cli import stored
+from manualbp.cli import stored, terminal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,19 +81,19 @@ def run(arguments: argparse.Namespace) -> int:
     from manualbp.reading.digest import digest
     from manualbp.reading.frame import ResultsError, latest_run
     from manualbp.reading.panels import panels
+    from manualbp.reading.text import presentable
 
     chosen = (arguments.network, arguments.mode, arguments.device)
     try:
-        frame = latest_run(stored.load(arguments))
+        frame = presentable(latest_run(stored.load(arguments)))
         if arguments.format == "markdown":
             print(digest(frame, *chosen), end="")
             return 0
         found = panels(frame, *chosen)
     except ResultsError as error:
-        print(f"manualbp: {error}", file=sys.stderr)
+        terminal.complain(error)
         return 1
-    console = Console(highlight=False, markup=False, emoji=False)
-    show(console, frame, found)
+    show(terminal.console(), frame, found)
     return 0
 
 

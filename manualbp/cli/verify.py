@@ -3,11 +3,11 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from manualbp.cases import MODES, NETWORKS, Case
-from manualbp.cli import quiet
+from manualbp.cli import quiet, terminal
 
 if TYPE_CHECKING:
     from manualbp.measuring.oracle import TensorError
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from manualbp.measuring.gradients import GRADIENTS
     from manualbp.measuring.step import make_case
 
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors = terminal.console(stderr=True, soft_wrap=True)
     try:
         cases = [
             make_case(network, gradient, mode, arguments.device, batch)
@@ -75,10 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
             status.update(f"verifying {number}/{len(cases)}: {case}")
             row, mismatch = check(case)
             mismatches += mismatch
-            table.add_row(str(case), *row, "[red]mismatch[/red]" if mismatch else "ok")
-    console = Console(highlight=False)
+            table.add_row(str(case), *row, Text("mismatch", "red") if mismatch else "ok")
+    console = terminal.console()
     if not console.is_terminal:
-        console = Console(highlight=False, width=120)
+        console = terminal.console(width=120)
     console.print(table)
     for message in mismatches:
         errors.print(message, style="red")

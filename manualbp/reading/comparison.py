@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,8 @@ from manualbp.reading.frame import CASE, records
 from manualbp.reading.history import CHANGE_COLUMNS, name_case
 from manualbp.reading.history_words import size_of_change
 from manualbp.reading.remedies import Commits, again, settled_by
+from manualbp.reading.text import code, in_markdown
+from manualbp.reading.text import markdown as as_markdown
 from manualbp.reading.verdicts import (
     CONTROLS,
     FASTER,
@@ -182,12 +184,15 @@ def ordered(cells: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(comparison: Comparison) -> str:
     """Return the comparison for a job summary or a pull request: headline, tables, how to read."""
-    cells, structure = comparison.cells, comparison.structure
+    cells, structure, changes = map(
+        in_markdown, (comparison.cells, comparison.structure, comparison.changes)
+    )
+    comparison = replace(comparison, cells=cells, structure=structure)
     quiet = cells["verdict"] == SAME
     parts = [f"> {said}"] if (said := discarded(comparison)) else []
     parts += [
         f"## {headline(comparison)}",
-        f"Base: {comparison.base}. Head: {comparison.head}.",
+        f"Base: {as_markdown(comparison.base)}. Head: {as_markdown(comparison.head)}.",
         environment_markdown(comparison.environment),
         f"{_tally(cells)}; {comparison.counts} exact counts compared, {len(structure)} differ.",
     ]
@@ -196,9 +201,10 @@ def markdown(comparison: Comparison) -> str:
     if len(structure):
         parts.append("### Structure")
         parts.append(_table(structure_rows(structure), STRUCTURE_HEADS))
-    if len(comparison.changes):
+    if len(changes):
+        rows = [(as_markdown(commit), *rest) for commit, *rest in change_rows(changes)]
         parts.append("### Where levels changed between them")
-        parts.append(_table(change_rows(comparison.changes), CHANGE_HEADS))
+        parts.append(_table(rows, CHANGE_HEADS))
     if quiet.any():
         parts.append(f"<details><summary>{int(quiet.sum())} cells are the same</summary>")
         parts.append(_table(text_rows(cells[quiet]), HEADS))
@@ -216,12 +222,8 @@ def environment_markdown(lines: Sequence[str]) -> str:
     if not lines:
         return ""
     if len(lines) == 1:
-        return f"Environment: {_code(lines[0])}."
-    return "\n".join(["Environment:", "", *(f"- {_code(line)}" for line in lines)])
-
-
-def _code(text: str) -> str:
-    return "`" + text.replace("`", "'") + "`"
+        return f"Environment: {code(lines[0])}."
+    return "\n".join(["Environment:", "", *(f"- {code(line)}" for line in lines)])
 
 
 def name(row: dict[str, Any]) -> str:

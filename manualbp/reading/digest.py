@@ -1,6 +1,5 @@
 """The run as Markdown for a job summary or a pull request: never too long."""
 
-import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from manualbp.reading.frame import (
     only,
     speedups,
 )
+from manualbp.reading.text import in_markdown, markdown, markdown_summary
 
 LIMIT = 60_000
 """Bytes.  A comment on GitHub holds 65,536 characters; the rest is for what stands around this."""
@@ -58,6 +58,8 @@ def digest(
 
 def _blocks(frame: pd.DataFrame) -> list[_Block]:
     """Return the parts, the most important first."""
+    places = summary.places(frame[frame["status"] != SKIPPED])
+    frame = in_markdown(frame)
     cells = speedups(frame)
     said = summary.headline(frame).splitlines()
     title = "### What a hand-written backward pass buys over the tape"
@@ -77,17 +79,17 @@ def _blocks(frame: pd.DataFrame) -> list[_Block]:
         if count:
             text = summary.listed_cells(frame, status)
             blocks.append(_folded(f"{title} cells ({count})", text))
-    for network, device in summary.places(frame[frame["status"] != SKIPPED]):
+    for network, device in places:
         # The heading is said by the fold.
-        _, *tables = summary.place_sections(frame, cells, network, device, ())
-        title = f"{network} on {device}: every table"
+        _, *tables = summary.place_sections(frame, cells, markdown(network), markdown(device), ())
+        title = f"{markdown_summary(network)} on {markdown_summary(device)}: every table"
         blocks += [_folded(title, "\n\n".join(tables))] if tables else []
     return blocks
 
 
 def _folded(title: str, text: str) -> _Block:
     # Without the empty lines GitHub takes what is inside for HTML.
-    opening = ("<details>", f"<summary>{html.escape(title)}</summary>", "")
+    opening = ("<details>", f"<summary>{title}</summary>", "")
     return _Block(opening, tuple(text.splitlines()), ("", "</details>", ""))
 
 

@@ -6,6 +6,8 @@ from typing import IO, NamedTuple
 
 import pandas as pd
 
+from manualbp.reading.text import in_cells
+
 ENDINGS = (".csv", ".parquet")
 """What ``write_table`` writes, by the file's ending."""
 
@@ -136,9 +138,13 @@ def check_ending(path: Path) -> None:
 
 
 def write_csv(frame: pd.DataFrame, target: Path | IO[str]) -> None:
-    """Write the table as CSV to a file or a text stream; numbers read back as they were."""
+    """Write the table as CSV to a file or a text stream.
+
+    Numbers read back as they were.  Text that a spreadsheet would run as a formula has an
+    apostrophe before it, and control characters are written as escapes.
+    """
     joined = frame["samples"].map(_join)
-    frame.assign(samples=joined).to_csv(target, index=False, lineterminator="\n")
+    in_cells(frame).assign(samples=joined).to_csv(target, index=False, lineterminator="\n")
 
 
 def _join(samples: Sequence[float]) -> str:

@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from manualbp.cases import BASELINE, MODES, NETWORKS
+from manualbp.reading.drawing import PlainFigure
 from manualbp.reading.frame import (
     DISTURBED,
     FAILED,
@@ -217,7 +218,7 @@ def _check(cells: pd.DataFrame, what: str) -> None:
 
 
 def _figure(width: float) -> Figure:
-    figure = Figure(figsize=(width, 4.0), layout="constrained")
+    figure = PlainFigure(figsize=(width, 4.0), layout="constrained")
     engine = figure.get_layout_engine()
     if engine is not None:  # a strip at the bottom for the footer
         engine.set(rect=(0, 0.085, 1, 0.915))  # type: ignore[call-arg]

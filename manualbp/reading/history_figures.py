@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 
+from manualbp.reading.drawing import PlainFigure
 from manualbp.reading.figures import (
     DISTURBED_MARK,
     GREY,
@@ -79,7 +80,7 @@ def history_figure(
         raise NothingToDrawError("nothing to draw: no cell was measured")
     across = min(len(chosen), 3)
     down = math.ceil(len(chosen) / across)
-    figure = Figure(figsize=(3.4 * across + 1.8, 2.5 * down + 0.6), layout="constrained")
+    figure = PlainFigure(figsize=(3.4 * across + 1.8, 2.5 * down + 0.6), layout="constrained")
     panels = list(figure.subplots(down, across, sharex=True, squeeze=False).flat)
     looks = {name: look(lines, name) for name in distinct(drawn["gradient"])}
     for axes, number in zip(panels, chosen, strict=False):

@@ -8,6 +8,7 @@ from manualbp.reading.figures import short_commit
 from manualbp.reading.frame import OK, QUANTITIES, distinct, records
 from manualbp.reading.history import MARKS, apart, change_points, history, name_case
 from manualbp.reading.levels import SHORTEST
+from manualbp.reading.text import code, in_markdown
 
 _NAMES = {
     "tensorflow_changed": "TensorFlow",
@@ -34,6 +35,7 @@ def changes_markdown(lines: pd.DataFrame, found: pd.DataFrame, picture: str | No
 
     ``picture`` is the relative path of a figure to show.
     """
+    lines, found = in_markdown(lines), in_markdown(found)
     parts = ["## History"]
     if picture is not None:
         parts.append(f"![History over commits]({picture})")
@@ -45,7 +47,7 @@ def changes_markdown(lines: pd.DataFrame, found: pd.DataFrame, picture: str | No
 def _machine(lines: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     lines, found = apart(lines), apart(found)
     commits = lines.drop_duplicates("place").sort_values("place")
-    first, last = (f"`{short_commit(hash_)}`" for hash_ in commits["commit"].iloc[[0, -1]])
+    first, last = (code(short_commit(hash_)) for hash_ in commits["commit"].iloc[[0, -1]])
     machine = lines["machine"].iloc[0]
     parts = [f"{machine}: {_count(len(commits), 'commit')}, {first} to {last}. {_beside(lines)}"]
     parts.append(_verdict(lines, found))
@@ -63,7 +65,7 @@ def _beside(lines: pd.DataFrame) -> str:
     for mark in MARKS:
         changed = lines[lines[mark]].drop_duplicates("place").sort_values("place")
         if len(changed):
-            places = ", ".join(f"`{short_commit(hash_)}`" for hash_ in changed["commit"])
+            places = ", ".join(code(short_commit(hash_)) for hash_ in changed["commit"])
             parts.append(f"{_NAMES[mark]} at {places}")
     if not parts:
         return "TensorFlow, environment and processor stayed the same."
@@ -94,7 +96,7 @@ def _in_order(found: pd.DataFrame, commits: pd.DataFrame) -> pd.DataFrame:
 
 def _row(change: dict[str, Any]) -> tuple[str, ...]:
     return (
-        f"`{short_commit(change['commit'])}`",
+        code(short_commit(change["commit"])),
         f"{change['date']:%Y-%m-%d}" if pd.notna(change["date"]) else "not recorded",
         change["quantity"].replace("_", " "),
         name_case(change),

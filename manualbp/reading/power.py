@@ -7,7 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from manualbp.reading.calibration import achieved, deviations, rates
+from manualbp.reading.drawing import PlainFigure
 from manualbp.reading.frame import CASE, distinct, records
+from manualbp.reading.text import in_markdown
 
 ENOUGH = 20
 """Processes from which a deviation is known within a third."""
@@ -54,6 +56,7 @@ def summary(values: pd.DataFrame, tries: pd.DataFrame) -> str:
 
 def tables(values: pd.DataFrame, tries: pd.DataFrame) -> str:
     """Return the calibration as Markdown: rates with bounds, achieved sizes, deviations."""
+    values, tries = in_markdown(values), in_markdown(tries)
     parts = ["# What this machine can tell apart", summary(values, tries), "## Called slower"]
     parts.append(_markdown(_rates(tries)))
     parts.append("Bounds are Clopper and Pearson's, 95 %. Tries share equal arms, so they are not")
@@ -72,7 +75,7 @@ def power_curve(tries: pd.DataFrame) -> Figure:
     rule on the same values.
     """
     table = rates(tries)
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = PlainFigure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for place, condition in enumerate(distinct(table["condition"], ("idle", "busy"))):
         mine = table[table["condition"] == condition].sort_values("percent")

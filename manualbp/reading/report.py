@@ -1,8 +1,7 @@
 """A report on disk: the page, pictures, tables as Markdown, and the tidy table as CSV."""
 
 import contextlib
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -26,6 +25,7 @@ from manualbp.reading.history_figures import history_figure
 from manualbp.reading.history_words import changes_markdown
 from manualbp.reading.machines import tell_apart
 from manualbp.reading.page.picture import THEMES, picture
+from manualbp.reading.text import file_name, presentable
 
 DPI = 150
 
@@ -45,6 +45,7 @@ def write_report(
     machine: str | None = None,
     commit: str | None = None,
     command: str = "manualbp report",
+    links: Mapping[str, str] | None = None,
 ) -> Report:
     """Write the report of one run in ``results`` to the directory ``output``.
 
@@ -56,7 +57,8 @@ def write_report(
     ``-dark`` in SVG, and ``history`` where there are several commits of the machine.  Of several
     ``results`` there is one run each: they stand side by side on the page and one after the other
     in the table, and the text and the pictures of each are in a folder of its own; two machines of
-    one name are told apart (``machines.tell_apart``).  ``command`` is what the page says made it.
+    one name are told apart (``machines.tell_apart``).  ``command`` is what the page says that made
+    it, and ``links`` lead from it to the other pages of a site (relative addresses by their text).
     The same results give the same bytes.  ``ResultsError`` is raised for results that cannot be
     read and for a machine or a commit that is not among them.
     """
@@ -67,7 +69,7 @@ def write_report(
     text = StringIO()
     write_csv(table, text)
     csv = text.getvalue()
-    files[0].write_text(page.render(chosen, csv, command), encoding="utf-8", newline="\n")
+    files[0].write_text(page.render(chosen, csv, command, links), encoding="utf-8", newline="\n")
     files[1].write_text(csv, encoding="utf-8", newline="\n")
     for run in chosen:
         files += _write_run(run, output / run.key)
@@ -84,7 +86,7 @@ def _runs(paths: Sequence[Path], machine: str | None, commit: str | None) -> lis
     found: list[tuple[Path, pd.DataFrame, pd.DataFrame]] = []
     chosen_machine = None if machine is None else [machine]
     loaded = tell_apart([only(load_results(path), "machine", chosen_machine) for path in paths])
-    for path, everything in zip(paths, loaded, strict=True):
+    for path, everything in zip(paths, map(presentable, loaded), strict=True):
         newest = latest_run(of_commit(everything, commit))
         past = everything[everything["machine"] == newest["machine"].iloc[0]]
         if not any(_same_run(newest, other) for _, other, _ in found):
@@ -92,7 +94,7 @@ def _runs(paths: Sequence[Path], machine: str | None, commit: str | None) -> lis
     labels = page.label_runs([_identity(path, newest) for path, newest, _ in found])
     chosen, start = [], 0
     for label, (_, newest, past) in zip(labels, found, strict=True):
-        key = _file_name(label.replace(" · ", "-").replace(" ", "-")) if len(found) > 1 else ""
+        key = file_name(label.replace(" · ", "-").replace(" ", "-")) if len(found) > 1 else ""
         numbered = newest.set_axis(range(start, start + len(newest)))
         chosen.append(page.Run(key, label, numbered, past))
         start += len(newest)
@@ -136,7 +138,7 @@ def _write_run(run: page.Run, output: Path) -> list[Path]:
                     figure = draw(here)
                 except figures.NothingToDrawError:
                     continue
-                stem = f"{file}-{_file_name(network)}-{_file_name(device)}"
+                stem = f"{file}-{file_name(network)}-{file_name(device)}"
                 files += _save(figure, output, stem)
                 picture = (f"{description}: {network} on {device}", f"{stem}.svg")
                 pictures.setdefault((network, device), []).append(picture)
@@ -154,7 +156,7 @@ def _write_pictures(run: page.Run, output: Path) -> list[Path]:
         for theme in THEMES:
             text = picture(place, theme)
             if text is not None:
-                name = f"answer-{_file_name(place.network)}-{_file_name(place.device)}-{theme}.svg"
+                name = f"answer-{file_name(place.network)}-{file_name(place.device)}-{theme}.svg"
                 files.append(output / name)
                 files[-1].write_text(text, encoding="utf-8", newline="\n")
     return files
@@ -170,10 +172,6 @@ def _write_history(run: page.Run, output: Path) -> tuple[str, list[Path]]:
         files = _save(history_figure(lines, found), output, "history")
     picture = "history.svg" if files else None
     return "\n" + changes_markdown(lines, found, picture), files
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]", "", name)  # "CPU:0": no file may have a colon on Windows
 
 
 def _save(figure: Figure, output: Path, stem: str) -> list[Path]:

@@ -3,7 +3,6 @@
 asv's pages come from ``asv publish``, which this wing does not call: here they are a folder.
 """
 
-import html
 import json
 import re
 import shutil
@@ -15,7 +14,9 @@ from urllib.parse import quote
 import pandas as pd
 
 from manualbp.reading.frame import distinct, runs
+from manualbp.reading.page.policy import policy
 from manualbp.reading.report import write_report
+from manualbp.reading.text import file_name, html, presentable
 
 ENTRY, REPORTS, HISTORY = "index.html", "report", "asv"
 """The site's entry page, and its folders: a report for each machine, and asv's pages."""
@@ -23,19 +24,22 @@ ENTRY, REPORTS, HISTORY = "index.html", "report", "asv"
 _MARK = '<meta name="generator" content="manualbp publish">'
 """Tells a site, which may be replaced, from a folder that is somebody's."""
 
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; }
+body { padding: 0 1rem; overflow-wrap: anywhere; }
+"""
+
 _ENTRY_PAGE = """\
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+{policy}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 {mark}
 <title>manualbp</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; }}
-body {{ padding: 0 1rem; overflow-wrap: anywhere; }}
-</style>
+<style>{style}</style>
 </head>
 <body>
 <main>
@@ -56,9 +60,8 @@ _SECTION = """\
 </ul>"""
 
 # asv lays its pages out by absolute positions under a fixed bar, so the link is fixed in a corner,
-# above what it covers there; a report flows, and its links come first.
+# above what it covers there.
 _CORNER = "position: fixed; right: 0; bottom: 0; z-index: 2000; background: #fff; color: #000"
-_LINE = "margin: 0 auto; max-width: 1280px"
 
 
 class SiteError(ValueError):
@@ -97,20 +100,22 @@ def write_pages(frame: pd.DataFrame, results: Path, site: Path) -> tuple[Section
     """
     sections: list[Section] = []
     folders: set[str] = set()
-    for machine in distinct(runs(frame)["machine"]):
+    links = {"All pages": f"../../{ENTRY}", "History": f"../../{HISTORY}/index.html"}
+    for machine in distinct(runs(presentable(frame))["machine"]):
         folder = _folder_name(machine, folders)
         folders.add(folder)
         report = write_report(
-            results, site / REPORTS / folder, machine=machine, command="manualbp publish"
+            results,
+            site / REPORTS / folder,
+            machine=machine,
+            command="manualbp publish",
+            links=links,
         )
         path = report.files[0].relative_to(site).as_posix()
         sections.append(Section(machine, path, report.headline))
     (site / ENTRY).write_text(entry_page(sections), encoding="utf-8", newline="\n")
     for page in sorted(site.glob(f"{HISTORY}/*.html")):
         add_links(page, {"Reports": f"../{ENTRY}"}, _CORNER)
-    for page in sorted(site.glob(f"{REPORTS}/*/*.html")):
-        links = {"All pages": f"../../{ENTRY}", "History": f"../../{HISTORY}/index.html"}
-        add_links(page, links, _LINE)
     return tuple(sections)
 
 
@@ -127,15 +132,19 @@ def entry_page(sections: Sequence[Section]) -> str:
     parts = [
         _SECTION.format(
             path=quote(section.path),
-            machine=html.escape(section.machine),
-            lines="\n".join(
-                f"<li>{html.escape(line)}</li>" for line in section.headline.splitlines()
-            ),
+            machine=html(section.machine),
+            lines="\n".join(f"<li>{html(line)}</li>" for line in section.headline.splitlines()),
         )
         for section in sections
     ]
     history = f"{HISTORY}/index.html"
-    return _ENTRY_PAGE.format(mark=_MARK, sections="\n".join(parts), history=history)
+    return _ENTRY_PAGE.format(
+        mark=_MARK,
+        policy=policy(_STYLE),
+        style=_STYLE,
+        sections="\n".join(parts),
+        history=history,
+    )
 
 
 def add_links(page: Path, links: dict[str, str], style: str) -> None:
@@ -145,7 +154,7 @@ def add_links(page: Path, links: dict[str, str], style: str) -> None:
     a browser puts into the body it implies.
     """
     anchors = "\n".join(
-        f'<a href="{html.escape(address)}" style="color: inherit">{html.escape(text)}</a>'
+        f'<a href="{html(address)}" style="color: inherit">{html(text)}</a>'
         for text, address in links.items()
     )
     style = f"{style}; padding: 0.4em 1.25rem; font: 14px/1.4 system-ui, sans-serif"
@@ -171,7 +180,8 @@ def commits_without_history(frame: pd.DataFrame, site: Path) -> list[str]:
 
 def _folder_name(machine: str, taken: Iterable[str]) -> str:
     """Return a name that no host and no address trips over, and that is not ``taken``."""
-    name = re.sub(r"[^\w-]+", "-", machine)
-    while name in taken:
+    known = {name.casefold() for name in taken}
+    name = file_name(re.sub(r"[^\w-]+", "-", machine))
+    while name.casefold() in known:
         name += "-"
     return name

@@ -24,6 +24,8 @@ from manualbp.reading.frame import (
     speedups,
 )
 from manualbp.reading.intervals import Estimate, product
+from manualbp.reading.text import code, in_markdown
+from manualbp.reading.text import markdown as as_markdown
 
 Cell = dict[str, Any]
 
@@ -76,13 +78,20 @@ def markdown(frame: pd.DataFrame, pictures: Pictures | None = None) -> str:
     linked under their network and device.  ``frame`` holds one run; ``ValueError`` for more.
     """
     check_one_run(frame)
+    frame = in_markdown(frame)
+    shown = {
+        (as_markdown(network), as_markdown(device)): [
+            (as_markdown(description), path) for description, path in listed
+        ]
+        for (network, device), listed in (pictures or {}).items()
+    }
     parts = ["# What a hand-written backward pass buys over the tape"]
     parts.append("\n".join(f"- {line}" for line in headline(frame).splitlines()))
     parts += ["## How to read this", HOW_TO_READ, "## The run", facts(frame)]
     cells = speedups(frame)
     for network, device in places(frame[frame["status"] != SKIPPED]):
-        shown = (pictures or {}).get((network, device), ())
-        parts += place_sections(frame, cells, network, device, shown)
+        here = shown.get((network, device), ())
+        parts += place_sections(frame, cells, network, device, here)
     memory = frame[(frame["quantity"] == "track_peak_memory_import") & (frame["status"] == OK)]
     if not memory.empty:
         parts.append("## Peak memory of the import alone")
@@ -195,7 +204,10 @@ def _count(number: int) -> str:
 
 
 def facts(frame: pd.DataFrame) -> str:
-    """Return the facts of the run as a Markdown table."""
+    """Return the facts of the run as a Markdown table.
+
+    ``frame`` is ``in_markdown`` here, in ``place_sections`` and in ``failed_cells``.
+    """
     run = frame.iloc[0]
     started = frame["started"].max()
     facts = {
@@ -204,7 +216,7 @@ def facts(frame: pd.DataFrame) -> str:
         "TensorFlow": run["tensorflow"],
         "Python": run["python"],
         "environment": run["environment"],
-        "commit": f"`{run['commit']}`",
+        "commit": code(run["commit"]),
         "commit's date": f"{run['date']:%Y-%m-%d %H:%M} UTC" if pd.notna(run["date"]) else None,
         "measured": f"{started:%Y-%m-%d %H:%M} UTC" if pd.notna(started) else None,
     }
@@ -329,10 +341,9 @@ def listed_cells(frame: pd.DataFrame, status: str) -> str:
     lines: dict[str, int] = {}
     for cell in found:
         case = ", ".join(f"{name} {cell[name]}" for name in names if not pd.isna(cell[name]))
-        line = f"- `{cell['benchmark']}`" + (f": {case.replace('_', ' ')}" if case else "")
-        # A reason may hold anything: as code it is neither markup nor a mention.
-        reason = gaps.reason_of(cell).replace("`", "'")
-        line += f": `{reason}`" if reason else ""
+        line = f"- {code(cell['benchmark'])}" + (f": {case.replace('_', ' ')}" if case else "")
+        reason = gaps.reason_of(cell)
+        line += f": {code(reason)}" if reason else ""
         lines[line] = lines.get(line, 0) + 1  # a foreign benchmark's parameters have no column
     return "\n".join(
         line if count == 1 else f"{line} ({count} cells)" for line, count in lines.items()

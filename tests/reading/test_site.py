@@ -184,11 +184,9 @@ def test_links_are_put_into_any_page(tmp_path, page, expected):
 
 def test_a_reports_page_gets_links_to_both(tmp_path, complete):
     folder = tmp_path / "report" / "laptop"
-    folder.mkdir(parents=True)
-    (folder / "extra.html").write_text("<html><body>a report</body></html>")
     (tmp_path / "asv").mkdir()
     site.write_pages(site_frame(complete), complete, tmp_path)
-    found = Links(folder / "extra.html").found
+    found = Links(folder / "index.html").found
     assert found["All pages"][0] == "../../index.html"
     assert found["History"][0] == "../../asv/index.html"
 

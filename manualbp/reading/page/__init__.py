@@ -5,7 +5,7 @@ the script in ``templates`` turn that into what a reader sees.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -26,27 +26,35 @@ from manualbp.reading.page import (
     words,
 )
 from manualbp.reading.page.model import Place, Run
+from manualbp.reading.page.policy import policy
+from manualbp.reading.text import visible
 
 __all__ = ["Run", "render"]
 
 
-def render(runs: Sequence[Run], table: str, command: str) -> str:
+def render(
+    runs: Sequence[Run], table: str, command: str, links: Mapping[str, str] | None = None
+) -> str:
     """Return the page as HTML.
 
     ``table`` is the tidy table of all runs' cells as CSV, whose rows the runs' indexes count;
-    ``command`` is what made the page, as typed.  The same input gives the same text.
+    ``command`` is what made the page, as typed.  ``links`` are those to the other pages of a site:
+    relative addresses by their text.  The same input gives the same text.
     """
     places = [place for run in runs for place in run.places]
     sections = _sections(places)
     environment = Environment(
         loader=PackageLoader("manualbp.reading.page"),
         autoescape=True,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
     environment.globals |= {"marker": svg.marker, "words": words}
     style, script = (_source(environment, name) for name in ("page.css", "page.js"))
+    style = f"\n{style}\n{matrix.tint_rules(sections['matrices'])}"
+    script = f"\n{script}\n"
     return environment.get_template("page.html").render(
         runs=runs,
         answers=sections["answers"],
@@ -60,11 +68,18 @@ def render(runs: Sequence[Run], table: str, command: str) -> str:
         facts=[(run, facts.facts(run)) for run in runs],
         imports=tracked.imports_alone(places[0]) if places else None,
         command=command,
+        links=links or {},
         clip=matrix.CLIP,
-        style=style,
-        script=script,
+        policy=policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
         files_json=_embedded({"results.csv": table, **_files(sections)}),
     )
+
+
+def _finalize(value: Any) -> Any:
+    """Make text visible before it is escaped; markup has been made of it where it was written."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _sections(places: Sequence[Place]) -> dict[str, list[Any]]:
@@ -121,15 +136,16 @@ def _name(made: Any) -> str:
     return made.place.name("headline") if isinstance(made, headline.Answer) else str(made.name)
 
 
-def _embedded(data: Any) -> Markup:
-    """Return data as JSON that cannot end the element it stands in."""
+def _embedded(files: Mapping[str, str]) -> Markup:
+    """Return files as JSON that cannot end the element it stands in."""
+    data = {name: visible(text, lines=True) for name, text in files.items()}
     return Markup(json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"))
 
 
-def _source(environment: Environment, name: str) -> Markup:
+def _source(environment: Environment, name: str) -> str:
     loader = environment.loader
     assert loader is not None
-    return Markup(loader.get_source(environment, name)[0])
+    return loader.get_source(environment, name)[0]
 
 
 def label_runs(identities: Iterable[dict[str, str]]) -> list[str]:

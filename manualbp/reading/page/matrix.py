@@ -1,6 +1,7 @@
 """The matrix: gradient × batch, a panel for each mode, every cell's speedup as text."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from manualbp.reading.frame import OK, SEPARATE, SKIPPED, distinct, records
@@ -27,13 +28,13 @@ _COLUMNS = ("network", "gradient", "mode", "device", "batch", "status", "speedup
 class Cell:
     """A cell: its kind (``fast``, ``slow``, ``level`` or a key of ``GLYPHS``), tint and words.
 
-    ``tint`` runs from 0 at parity to 1 where the colours saturate; ``level`` is a speedup whose
+    ``tint`` runs from 0 at parity to 100 where the colours saturate; ``level`` is a speedup whose
     interval holds 1, or that has none: no difference is shown.
     """
 
     kind: str
     text: str
-    tint: float = 0.0
+    tint: int = 0
     interval: str = ""
     tip: str = ""
     row: int | None = None
@@ -82,6 +83,16 @@ def matrix(place: Place) -> Matrix | None:
     return Matrix(place.name("matrix"), place, tuple(panels), to_csv(cells, _COLUMNS))
 
 
+def tint_rules(matrices: Iterable[Matrix]) -> str:
+    """Return a rule of the style sheet for every tint: the page's policy allows no other styles."""
+    cells = (
+        cell for made in matrices for panel in made.panels for *_, line in panel.lines
+        for cell in line
+    )  # fmt: skip
+    tints = sorted({cell.tint for cell in cells} - {0})
+    return "".join(f'[data-tint="{tint}"] {{ --tint: {tint / 100:g}; }}\n' for tint in tints)
+
+
 def _cell(place: Place, row: Row | None) -> Cell:
     if row is None:
         return Cell("none", GLYPHS["none"])
@@ -104,7 +115,7 @@ def _cell(place: Place, row: Row | None) -> Cell:
     interval = words.between(low, high)
     tip = f"{case}: {words.speedup(value)} ({interval}), {verdict}, {processes(row)}"
     text = f"{value:.2f}{apart}"
-    return Cell(kind, text, round(tint, 3), interval, tip, place.run.row_of(row), value)
+    return Cell(kind, text, round(100 * tint), interval, tip, place.run.row_of(row), value)
 
 
 def _finding(lines: list[tuple[str, int, tuple[Cell, ...]]]) -> str:

@@ -1,6 +1,5 @@
 """What the sections share: runs, the places in them, and a figure as plain data."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from manualbp.cases import BASELINE, MODES, NETWORKS
 from manualbp.reading.frame import CASE, OK, SKIPPED, distinct, records, select, speedups
 from manualbp.reading.history import change_points, history
 from manualbp.reading.page import svg, words
+from manualbp.reading.text import file_name, in_cells
 
 MODE_TITLES = {
     "eager": "eager",
@@ -115,7 +115,8 @@ class Place:
 
     def name(self, what: str) -> str:
         """Return a name for a file or an anchor."""
-        return file_name(f"{what}-{self.network}-{self.device}-{self.run.key}".rstrip("-"))
+        parts = (what, file_name(self.network), file_name(self.device), self.run.key)
+        return "-".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
@@ -156,11 +157,6 @@ def drawn(panels: Iterable[svg.Panel]) -> tuple[Drawn, ...]:
     return tuple(Drawn(panel.title, panel.mode, svg.draw(panel), panel.finding) for panel in panels)
 
 
-def file_name(text: str) -> str:
-    """Return text as a file's name: no colon, for Windows forbids it."""
-    return re.sub(r"[^\w.-]", "", text)
-
-
 def modes_of(rows: pd.DataFrame) -> list[str]:
     """Return the modes in which anything was tried, in the project's order."""
     return distinct(rows.loc[rows["status"] != SKIPPED, "mode"], MODES)
@@ -172,8 +168,8 @@ def measured(rows: pd.DataFrame) -> list[Row]:
 
 
 def to_csv(frame: pd.DataFrame, columns: Sequence[str]) -> str:
-    """Return columns of a table as CSV, numbers in full."""
-    return str(frame[list(columns)].to_csv(index=False, lineterminator="\n"))
+    """Return columns of a table as CSV, numbers in full, text that no spreadsheet runs."""
+    return str(in_cells(frame[list(columns)]).to_csv(index=False, lineterminator="\n"))
 
 
 def processes(row: Row) -> str:

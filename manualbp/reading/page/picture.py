@@ -2,11 +2,12 @@
 
 from importlib.resources import files
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from manualbp.reading.page import curves, matrix
 from manualbp.reading.page.model import Place
 from manualbp.reading.page.svg import marker
+from manualbp.reading.text import html
 
 THEMES = ("light", "dark")
 
@@ -44,7 +45,7 @@ def picture(place: Place, theme: str) -> str | None:
         x = _MARGIN + number * (wide + _GAP)
         place_ = f'<svg x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{high:.1f}" '
         parts.append(
-            f'<text class="title" x="{x:.1f}" y="{y - 8:.1f}">{escape(drawing.title)}</text>'
+            f'<text class="title" x="{x:.1f}" y="{y - 8:.1f}">{html(drawing.title)}</text>'
         )
         parts.append(str(drawing.picture).replace("<svg ", place_, 1))
     legend = y + high + 18
@@ -54,7 +55,7 @@ def picture(place: Place, theme: str) -> str | None:
             parts.append(
                 f'<g class="look-{key.look}"><g class="point" transform="translate({x + 5:.0f} '
                 f'{legend - 4:.0f})">{marker(key.look)}</g></g>'
-                f'<text class="head" x="{x + 16:.0f}" y="{legend:.0f}">{escape(key.text)}</text>'
+                f'<text class="head" x="{x + 16:.0f}" y="{legend:.0f}">{html(key.text)}</text>'
             )
             x += 34 + 7 * len(key.text)
     note = (
@@ -70,7 +71,7 @@ def picture(place: Place, theme: str) -> str | None:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" data-theme="{theme}" '
         f'viewBox="0 0 {_WIDTH} {height:.0f}" width="{_WIDTH}" height="{height:.0f}" role="img" '
-        f'aria-label="{escape(said)}">'
+        f'aria-label="{html(said)}">'
         f"<style>{_escaped(style)}{_STYLE}</style>"
         '<pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><path d="M0 0V7" stroke="var(--hatch)" /></pattern>'
@@ -81,7 +82,7 @@ def picture(place: Place, theme: str) -> str | None:
 
 def _matrix(panel: matrix.Panel, y: float) -> str:
     width = (_WIDTH - 2 * _MARGIN - _LABEL) / len(panel.batches)
-    parts = [f'<text class="title" x="{_MARGIN}" y="{y:.0f}">{escape(panel.title)}</text>']
+    parts = [f'<text class="title" x="{_MARGIN}" y="{y:.0f}">{html(panel.title)}</text>']
     for number, batch in enumerate(panel.batches):
         x = _MARGIN + _LABEL + (number + 0.5) * width
         text = f"batch {batch:,}" if number == 0 else f"{batch:,}"
@@ -94,11 +95,11 @@ def _matrix(panel: matrix.Panel, y: float) -> str:
         parts.append(
             f'<g class="look-{look}"><g class="point" '
             f'transform="translate({_MARGIN + 6} {middle - 4:.0f})">{marker(look)}</g></g>'
-            f'<text class="title" x="{_MARGIN + 18}" y="{middle:.0f}">{escape(gradient)}</text>'
+            f'<text class="title" x="{_MARGIN + 18}" y="{middle:.0f}">{html(gradient)}</text>'
         )
         for number, cell in enumerate(cells):
             x = _MARGIN + _LABEL + number * width
-            share = 20 + 80 * cell.tint
+            share = 20 + 0.8 * cell.tint
             parts.append(
                 f'<g class="cell"><rect class="{cell.kind}" style="--share: {share:.0f}%" '
                 f'x="{x + 1:.1f}" y="{top + 1:.1f}" width="{width - 2:.1f}" height="{_ROW - 2}" '
@@ -116,7 +117,7 @@ def _text(cell: matrix.Cell, x: float, y: float) -> str:
         if cell.kind == "level"
         else ""
     )
-    return f'{back}<text x="{x:.0f}" y="{y:.0f}"{weight}>{sign}{escape(cell.text)}</text>'
+    return f'{back}<text x="{x:.0f}" y="{y:.0f}"{weight}>{sign}{html(cell.text)}</text>'
 
 
 def _escaped(style: str) -> Markup:

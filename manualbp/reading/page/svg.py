@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from manualbp.reading.text import html
 
 WIDTH, HEIGHT = 390, 272
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 40
@@ -143,14 +145,12 @@ def draw(panel: Panel) -> Markup:
     def y(value: float) -> float:
         return floor - panel.y.place(value) * (floor - _TOP)
 
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(panel.finding)}">'
-    ]
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html(panel.finding)}">']
     for value, text in panel.y.ticks:
         parts.append(
             f'<path class="grid" d="M{_LEFT} {y(value):.1f}H{WIDTH - _RIGHT}"/>'
             f'<text class="tick" x="{_LEFT - 6}" y="{y(value) + 3.6:.1f}" text-anchor="end">'
-            f"{escape(text)}</text>"
+            f"{html(text)}</text>"
         )
     bottom = HEIGHT - _BOTTOM
     last = -math.inf
@@ -161,12 +161,12 @@ def draw(panel: Panel) -> Markup:
         last = x(value)
         parts.append(
             f'<text class="tick" x="{x(value):.1f}" y="{bottom + 16}" text-anchor="middle">'
-            f"{escape(text)}</text>"
+            f"{html(text)}</text>"
         )
     parts.append(f'<path class="axis" d="M{_LEFT} {bottom}H{WIDTH - _RIGHT}"/>')
     parts.append(
         f'<text class="label" x="{(_LEFT + WIDTH - _RIGHT) / 2}" y="{HEIGHT - 6}" '
-        f'text-anchor="middle">{escape(panel.x.label)}</text>'
+        f'text-anchor="middle">{html(panel.x.label)}</text>'
     )
     if panel.zone:
         parts.append(_band("zone", [(x(v), y(low), y(high)) for v, low, high in panel.zone]))
@@ -221,7 +221,7 @@ def _point(point: Point, x: float, y: float, shape: str) -> str:
     row = "" if point.row is None else f' data-row="{point.row}"'
     return (
         f'<g class="point" transform="translate({x:.1f} {y:.1f})" '
-        f'data-tip="{escape(point.tip)}"{row}>{shape}</g>'
+        f'data-tip="{html(point.tip)}"{row}>{shape}</g>'
     )
 
 

@@ -5,12 +5,15 @@
 const root = document.documentElement;
 root.classList.add("js");
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-const make = (tag, attributes = {}, ...children) => {
-  const element = document.createElement(tag);
+// What comes from a file becomes text or an attribute's value, never markup.
+const fill = (element, attributes, children) => {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
 };
+const make = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+const SVG = "http://www.w3.org/2000/svg";
+const shape = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
 // ---------------------------------------------------------------- the files in the page
 
@@ -202,15 +205,17 @@ function drawSamples(values, cell) {
   const ends = [...values, Number(cell.low), Number(cell.high)].filter((value) => value > 0);
   const low = Math.min(...ends), high = Math.max(...ends), room = (high - low) * 0.06 || low * 0.01;
   const x = (value) => 20 + 560 * (value - low + room) / (high - low + 2 * room);
-  const dots = values.map((value, i) =>
-    `<circle class="dot" cx="${x(value).toFixed(1)}" cy="${34 + 9 * (i % 3)}" r="6"><title>${spoken(value, cell.unit)}</title></circle>`);
-  const range = cell.low === "" ? "" :
-    `<rect class="range" x="${x(+cell.low).toFixed(1)}" y="12" width="${(x(+cell.high) - x(+cell.low)).toFixed(1)}" height="64"/>`;
-  const ticks = [low, high].map((value, i) =>
-    `<text x="${x(value).toFixed(1)}" y="98" text-anchor="${i ? "end" : "start"}">${spoken(value, cell.unit)}</text>`);
+  const range = cell.low === "" ? [] : [shape("rect", {
+    class: "range", x: x(+cell.low).toFixed(1), y: 12, width: (x(+cell.high) - x(+cell.low)).toFixed(1), height: 64,
+  })];
+  const mean = shape("path", { class: "mean", d: `M${x(+cell.value).toFixed(1)} 12V76` });
+  const dots = values.map((value, i) => shape("circle",
+    { class: "dot", cx: x(value).toFixed(1), cy: 34 + 9 * (i % 3), r: 6 },
+    shape("title", {}, spoken(value, cell.unit))));
+  const ticks = [low, high].map((value, i) => shape("text",
+    { x: x(value).toFixed(1), y: 98, "text-anchor": i ? "end" : "start" }, spoken(value, cell.unit)));
   const label = `${values.length} samples from ${spoken(Math.min(...values), cell.unit)} to ${spoken(Math.max(...values), cell.unit)}`;
-  return `<svg viewBox="0 0 600 104" role="img" aria-label="${label}">${range}` +
-    `<path class="mean" d="M${x(+cell.value).toFixed(1)} 12V76"/>${dots.join("")}${ticks.join("")}</svg>`;
+  return shape("svg", { viewBox: "0 0 600 104", role: "img", "aria-label": label }, ...range, mean, ...dots, ...ticks);
 }
 
 function showSamples(number) {
@@ -240,9 +245,7 @@ function showSamples(number) {
       (cell.low === "" ? "." : ` (${(1 / cell.high).toFixed(2)} to ${(1 / cell.low).toFixed(2)}).`)));
   }
   if (values.length) {
-    const holder = make("div");
-    holder.innerHTML = drawSamples(values, cell);
-    body.append(holder, make("p", { class: "note" },
+    body.append(make("div", {}, drawSamples(values, cell)), make("p", { class: "note" },
       "A dot is one process; the line is their geometric mean, the grey zone its 95 % interval."));
     body.append(make("ol", {}, ...values.map((value) => make("li", {}, spoken(value, cell.unit)))));
   } else body.append(make("p", {}, "asv kept no samples of this cell."));
@@ -307,7 +310,7 @@ function fillNumbers(details) {
     return make("td", isNumber ? { class: "n", "data-value": text } : {},
       isNumber && !/^-?\d+$/.test(text) ? String(Number(Number(text).toPrecision(6))) : text);
   };
-  const fill = () => {
+  const refill = () => {
     const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const found = [];
     rows.forEach((row, number) => {
@@ -321,8 +324,8 @@ function fillNumbers(details) {
     all("th[aria-sort]", element).forEach((head) => head.removeAttribute("aria-sort"));
     count.textContent = found.length > AT_ONCE ? `${found.length} rows, the first ${AT_ONCE} shown` : `${found.length} rows`;
   };
-  search.addEventListener("input", fill);
-  fill();
+  search.addEventListener("input", refill);
+  refill();
   sortable(element);
   details.append(make("div", { class: "tools" }, search, count, save));
   if (same.length) details.append(make("p", { class: "note" }, `In every row: ${same.map((pair) => pair.join(" ")).join(", ")}.`));
