@@ -228,7 +228,7 @@ def test_the_environments_stand_above_the_cells(tmp_path, capsys):
     assert f"environment:\n  {line}\n" in out
     assert out.index(line) < out.index("inconclusive" if "inconclusive" in out else "slower")
     markdown = told(tmp_path, capsys, "--margin", "2", "--format", "markdown")
-    assert "Environment: `XLA_FLAGS: none in the base, --xla_'x' in the head`." in markdown
+    assert "Environment: ``XLA_FLAGS: none in the base, --xla_`x` in the head``." in markdown
     content = json.loads(told(tmp_path, capsys, "--margin", "2", "--format", "json"))
     assert content["environment"] == [line]
     write_journal(tmp_path, HEAD, facts(XLA_FLAGS=None, load=0.2))
