@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from manualbp.cases import DEVICES
+from manualbp.cli import terminal
 from manualbp.cli.cells import Cell, Outcome
 from manualbp.cli.machine import choose_machine
 from manualbp.cli.plan import Plan, is_answer
@@ -137,7 +138,7 @@ class Tally:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     started = time.monotonic()
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = terminal.console(stderr=True, soft_wrap=True)
     output = arguments.output.absolute()
     minutes = arguments.minutes or (QUICK_MINUTES if arguments.quick else MINUTES)
     try:
@@ -164,7 +165,7 @@ def run(arguments: argparse.Namespace) -> int:
         deadline = started + 60 * minutes - report_s
         tally = measure(suite, cells, deadline, console, quick=arguments.quick)
     except SuiteError as error:
-        console.print(f"manualbp: {error}", style="red", markup=False)
+        console.print(f"manualbp: {error}", style="red")
         return 1
     summarize(tally, console)
     print_report(suite, output)
@@ -230,9 +231,7 @@ def warn_of_disturbance(tally: Tally, outcomes: dict[Cell, Outcome], console: Co
     count = tally.counts["disturbed"]
     if disturbed and (count == disturbed or count // 100 > (count - disturbed) // 100):
         reason = next(o.reason for o in outcomes.values() if o.status == "disturbed")
-        console.print(
-            f"{tally.discarded} ({reason}); they are tried again while time remains", markup=False
-        )
+        console.print(f"{tally.discarded} ({reason}); they are tried again while time remains")
 
 
 def summarize(tally: Tally, console: Console) -> None:
@@ -245,9 +244,9 @@ def summarize(tally: Tally, console: Console) -> None:
     if tally.disturbed:
         console.print(f"{tally.discarded}; 'manualbp doctor' says what disturbs")
     for reason, count in tally.skipped.items():
-        console.print(f"{count} cells skipped: {reason}", markup=False)
+        console.print(f"{count} cells skipped: {reason}")
     for name, reason in tally.failed.items():
-        console.print(f"failed: {name}: {reason}", style="red", markup=False)
+        console.print(f"failed: {name}: {reason}", style="red")
 
 
 def print_report(suite: Suite, output: Path) -> None:
@@ -258,5 +257,5 @@ def print_report(suite: Suite, output: Path) -> None:
     from manualbp.reading.report import write_report
 
     report = write_report(suite.store.file, output)
-    print(report.headline)
+    terminal.say(report.headline)
     print(f"\nreport:  {output / 'index.html'}\nresults: {suite.store.file}")

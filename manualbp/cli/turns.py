@@ -112,10 +112,10 @@ class Turns:
             self._finished.add(key)
             if outcome.status == "failed":
                 text = f"failed in the {side.name}: {side.cells[key]}: {outcome.reason}"
-                self._console.print(text, style="red", markup=False)
+                self._console.print(text, style="red")
             elif outcome.reason not in self._skipped:
                 self._skipped.add(outcome.reason)
-                self._console.print(f"cells skipped: {outcome.reason}", markup=False)
+                self._console.print(f"cells skipped: {outcome.reason}")
         busy = [name for name, outcome in outcomes.items() if outcome.status == "disturbed"]
         if not busy:
             self._counts[key] += 1

@@ -12,7 +12,7 @@ from manualbp.reading.frame import CASE, records
 from manualbp.reading.history import CHANGE_COLUMNS, name_case
 from manualbp.reading.history_words import size_of_change
 from manualbp.reading.remedies import Commits, again, settled_by
-from manualbp.reading.text import code, in_markdown
+from manualbp.reading.text import code, in_markdown, markdown_table
 from manualbp.reading.text import markdown as as_markdown
 from manualbp.reading.verdicts import (
     CONTROLS,
@@ -197,17 +197,16 @@ def markdown(comparison: Comparison) -> str:
         f"{_tally(cells)}; {comparison.counts} exact counts compared, {len(structure)} differ.",
     ]
     if (~quiet).any():
-        parts.append(_table(text_rows(cells[~quiet]), HEADS))
+        parts.append(markdown_table(text_rows(cells[~quiet]), HEADS))
     if len(structure):
-        parts.append("### Structure")
-        parts.append(_table(structure_rows(structure), STRUCTURE_HEADS))
+        table = markdown_table(structure_rows(structure), STRUCTURE_HEADS)
+        parts += ["### Structure", table]
     if len(changes):
         rows = [(as_markdown(commit), *rest) for commit, *rest in change_rows(changes)]
-        parts.append("### Where levels changed between them")
-        parts.append(_table(rows, CHANGE_HEADS))
+        parts += ["### Where levels changed between them", markdown_table(rows, CHANGE_HEADS)]
     if quiet.any():
         parts.append(f"<details><summary>{int(quiet.sum())} cells are the same</summary>")
-        parts.append(_table(text_rows(cells[quiet]), HEADS))
+        parts.append(markdown_table(text_rows(cells[quiet]), HEADS))
         parts.append("</details>")
     if commands := again(cells, comparison.commits):
         parts.append("<details><summary>Measure again what that may settle</summary>")
@@ -308,8 +307,3 @@ def _with_reason(row: dict[str, Any]) -> str:
 def _tally(cells: pd.DataFrame) -> str:
     counts = {verdict: int((cells["verdict"] == verdict).sum()) for verdict in VERDICTS}
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) or "none"
-
-
-def _table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
-    table = pd.DataFrame(list(rows), columns=list(heads))
-    return str(table.to_markdown(index=False, disable_numparse=True))

@@ -8,7 +8,7 @@ from manualbp.reading.figures import short_commit
 from manualbp.reading.frame import OK, QUANTITIES, distinct, records
 from manualbp.reading.history import MARKS, apart, change_points, history, name_case
 from manualbp.reading.levels import SHORTEST
-from manualbp.reading.text import code, in_markdown
+from manualbp.reading.text import code, in_markdown, markdown_table
 
 _NAMES = {
     "tensorflow_changed": "TensorFlow",
@@ -54,8 +54,7 @@ def _machine(lines: pd.DataFrame, found: pd.DataFrame) -> list[str]:
     if not found.empty:
         rows = [_row(change) for change in records(_in_order(found, commits))]
         heads = ["commit", "date", "quantity", "case", "before", "after", "change", "with it"]
-        table = pd.DataFrame(rows, columns=heads)
-        parts.append(str(table.to_markdown(index=False, disable_numparse=True)))
+        parts.append(markdown_table(rows, heads))
     return parts
 
 

@@ -24,7 +24,7 @@ from manualbp.reading.frame import (
     speedups,
 )
 from manualbp.reading.intervals import Estimate, product
-from manualbp.reading.text import code, in_markdown
+from manualbp.reading.text import code, in_markdown, markdown_table
 from manualbp.reading.text import markdown as as_markdown
 
 Cell = dict[str, Any]
@@ -221,7 +221,7 @@ def facts(frame: pd.DataFrame) -> str:
         "measured": f"{started:%Y-%m-%d %H:%M} UTC" if pd.notna(started) else None,
     }
     rows = [(name, value if pd.notna(value) else "not recorded") for name, value in facts.items()]
-    return _table(rows, ["", ""])
+    return markdown_table(rows, ["", ""])
 
 
 def place_sections(
@@ -323,13 +323,7 @@ def grid(cells: pd.DataFrame, labels: Sequence[str], text: Callable[[Cell], str]
         if set(words.values()) != {SKIPPED}  # such rows stand in the count of skipped cells
     ]
     heads = [f"batch {batch}" for batch in batches] or ["value"]
-    return _table(rows, [*(label.replace("_", " ") for label in labels), *heads])
-
-
-def _table(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> str:
-    # Everything is text by now; tabulate would take "1" and "0.50" for numbers and align anew.
-    table = pd.DataFrame([list(map(str, row)) for row in rows], columns=list(columns))
-    return str(table.to_markdown(index=False, disable_numparse=True))
+    return markdown_table(rows, [*(label.replace("_", " ") for label in labels), *heads])
 
 
 def listed_cells(frame: pd.DataFrame, status: str) -> str:

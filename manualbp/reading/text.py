@@ -7,7 +7,7 @@ page's templates, which pass everything through ``visible`` first (``html`` does
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -72,6 +72,13 @@ def markdown(text: str) -> str:
 def markdown_summary(text: str) -> str:
     """Return text for a line of HTML in Markdown, where a code span would not be read."""
     return text if is_plain(text) else f"<code>{html(text)}</code>"
+
+
+def markdown_table(rows: Sequence[Sequence[Any]], heads: Sequence[str]) -> str:
+    """Return rows as a Markdown table; what stands in them is Markdown already."""
+    # All is text: tabulate would take "1" and "0.50" for numbers and align anew.
+    table = pd.DataFrame([list(map(str, row)) for row in rows], columns=list(heads))
+    return str(table.to_markdown(index=False, disable_numparse=True))
 
 
 def is_plain(text: str) -> bool:

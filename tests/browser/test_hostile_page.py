@@ -1,7 +1,5 @@
 """A page made from a stranger's files, in a real browser: nothing runs and nothing is requested."""
 
-import json
-
 import pytest
 from hostile import FIELDS, VISIBLE, evil, shown, write_hostile
 from playwright.sync_api import Error
@@ -39,14 +37,10 @@ def watched(browser):
         page.on("pageerror", lambda error: done.append(str(error)))
         page.on("console", lambda message: done.append(message.text))
         page.on("popup", lambda popup: done.append(popup.url))
-        page.on(
-            "request",
-            lambda request: (
-                None if request.is_navigation_request() or request.url.startswith(("data:", "blob:"))
-                else done.append(request.url)
-            ),
-        )  # fmt: skip
+        page.on("request", lambda request: done.append(request.url))
+        page.on("requestfailed", lambda request: done.append(request.url))
         page.goto(path.as_uri())
+        done[:] = [what for what in done if what not in (path.as_uri(), "data:,")]
         return page, done
 
     yield open_
@@ -88,17 +82,18 @@ def test_every_text_of_a_file_is_shown(watched, file):
 
 def use(page):
     """Do what the page offers: open, sort, filter, point, show samples, choose."""
-    for details in page.locator("details summary").all():
-        if details.is_visible():
-            details.click()
-    for head in page.locator("thead button").all()[:12]:
-        head.click()
+    press = "(elements) => elements.forEach((element) => element.click())"
+    page.eval_on_selector_all("section > .block summary, #answer summary, #numbers summary", press)
+    page.eval_on_selector_all("#answer thead button, #numbers thead button", press)
     page.fill("#numbers details input", evil("machine"))
     page.fill("#numbers details input", "")
     points = page.locator("#speedup figure:not([hidden]) .stage").first
     points.focus()
-    page.keyboard.press("Home")
-    assert "gradient" in page.locator("#tip").inner_text()
+    tips = []
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+        tips.append(page.locator("#tip").inner_text())
+    assert any(shown("gradient") in tip for tip in tips)
     rows = page.evaluate(
         "[...document.querySelectorAll('[data-row]')].map((e) => Number(e.dataset.row))"
     )
@@ -108,22 +103,16 @@ def use(page):
             page.locator("dialog[open]").inner_text()
         )
         page.keyboard.press("Escape")
-    for text in page.locator("fieldset label span").all():
-        text.click()
+    page.eval_on_selector_all("fieldset label", press)
     with page.expect_download():
-        page.click("#numbers > p .download")
+        page.eval_on_selector("#numbers > p .download", "(element) => element.click()")
 
 
 def test_a_unit_cannot_act_in_the_samples(watched, file):
     """The way by which a script once ran: the unit in the dialog's picture."""
     page, done = watched(file)
-    text = file.read_text(encoding="utf-8")
-    start = text.index('id="files">') + len('id="files">')
-    files = json.loads(text[start : text.index("</script>", start)])
-    assert evil("unit")[:20] in files["results.csv"]
-    rows = page.evaluate(
-        "table('results.csv').rows.flatMap((row, i) => row.some((t) => t.includes(' unit ')) ? i : [])"
-    )  # fmt: skip
+    rows = page.evaluate("table('results.csv').rows.map((row) => row.join(' '))")
+    rows = [number for number, row in enumerate(rows) if " unit " in row]
     for row in rows[:20]:
         page.evaluate("(row) => showSamples(row)", row)
         page.keyboard.press("Escape")
@@ -143,10 +132,10 @@ def test_the_policy_holds_where_escaping_would_have_failed(watched, file, tmp_pa
         '<form action="https://evil.example/"><button id="send">z</button></form>'
     )
     broken = tmp_path / "broken.html"
-    broken.write_text(text.replace("<main id=\"main\">", f'<main id="main">{markup}', 1))  # fmt: skip
+    broken.write_text(text.replace("</main>", f"{markup}</main>", 1), encoding="utf-8")
     page, _ = watched(broken)
-    page.click("#link")
-    page.click("#send")
+    for name in ("link", "send"):
+        page.evaluate(f"document.getElementById('{name}').click()")
     assert page.evaluate("window.hacked") is None
     assert page.evaluate("getComputedStyle(styled).color") != "rgb(255, 0, 0)"
     broken_rules = {violation.split()[0] for violation in page.evaluate("window.violations")}

@@ -119,7 +119,7 @@ def test_names_cannot_write_html(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(asvfiles.VALUES, "network", ["<b>"])
         frame = load_results(write_results(tmp_path, suite=suite, model=lambda q, c: [1.0, 1.1]))
-    assert "<summary>&lt;b&gt; on CPU:0" in digest(frame)
+    assert "<summary><code>&lt;b&gt;</code> on CPU:0" in digest(frame)
 
 
 def test_two_runs_are_refused(tmp_path):
