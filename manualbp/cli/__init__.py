@@ -64,6 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
         except BrokenPipeError:  # whoever read our output, `head` for one, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
+        except OSError as error:  # a full disk, a folder that may not be written to
+            what = f"{error.filename}: " if error.filename else ""
+            terminal.complain(f"{what}{error.strerror or error}")
+            return 1
     return status
 
 
