@@ -83,6 +83,15 @@ def is_baseline(gradient: str) -> bool:
     return gradient == BASELINE or gradient in OTHER_BASELINES.values()
 
 
+def over_the_tape(gradients: Iterable[str]) -> list[str]:
+    """Return the gradients that are compared with the tape itself; all of them if none is.
+
+    Speedups over different tapes are not to be ranked.
+    """
+    listed = list(gradients)
+    return [name for name in listed if baseline_of(name) == BASELINE] or listed
+
+
 def check_name(kind: str, name: str, known: Iterable[str]) -> None:
     """Raise ``ValueError`` naming the known names when ``name`` is not among them."""
     known = tuple(known)

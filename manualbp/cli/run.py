@@ -16,7 +16,7 @@ from manualbp.cases import DEVICES
 from manualbp.cli import terminal
 from manualbp.cli.cells import Cell, Outcome
 from manualbp.cli.machine import choose_machine
-from manualbp.cli.plan import Plan, is_answer
+from manualbp.cli.plan import Plan, is_quick
 from manualbp.cli.progress import ticking
 from manualbp.cli.suite import Suite, checked_out, results_folder
 from manualbp.cli.tree import SuiteError, find_project
@@ -149,7 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
         suite = Suite(project, source, machine, arguments.bench)
         cells = suite.cells(arguments.device)
         if arguments.quick:
-            cells = [replace(cell, rounds=QUICK_ROUNDS) for cell in cells if is_answer(cell)]
+            cells = [replace(cell, rounds=QUICK_ROUNDS) for cell in cells if is_quick(cell)]
         if not cells:
             raise SuiteError("nothing to measure: --bench, --device and --quick leave no cell")
         if source.tree.dirty:

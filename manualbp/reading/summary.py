@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from manualbp.cases import MODES, NETWORKS
+from manualbp.cases import MODES, NETWORKS, over_the_tape
 from manualbp.reading import beside, gaps
 from manualbp.reading.frame import (
     DISTURBED,
@@ -128,7 +128,8 @@ def _overall(cells: pd.DataFrame, gradient: str) -> _Overall | None:
 
 def _verdict(cells: pd.DataFrame) -> str:
     """Say what a mode's best gradient does, and over which batches."""
-    found = [_overall(cells, gradient) for gradient in distinct(cells["gradient"])]
+    gradients = over_the_tape(distinct(cells["gradient"]))
+    found = [_overall(cells, gradient) for gradient in gradients]
     known = [overall for overall in found if overall is not None]
     if not known:
         failed, disturbed = (int((cells["status"] == each).sum()) for each in (FAILED, DISTURBED))
