@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup, escape
 
-NAMES_TO_CODE = ("benchmark", "commit")
+NAMES_TO_CODE = ("benchmark", "commit", "bench", "reason")
 """Columns that Markdown shows as ``code`` always, so that ``in_markdown`` leaves them alone."""
 
 # Controls (escape sequences begin with one), what reorders or hides the text around it, line ends

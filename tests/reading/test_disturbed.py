@@ -177,7 +177,7 @@ def test_a_reason_cannot_leave_its_code_span(tmp_path):
     write_journal(
         result_file_of(results), process_line("ratio_to_tape", case, "disturbed", reason=reason)
     )
-    assert ": `'@somebody [x](http://y)`\n" in summary.markdown(load_results(results))
+    assert ": `` `@somebody [x](http://y) ``\n" in summary.markdown(load_results(results))
 
 
 def test_the_digest_folds_the_disturbed_cells(frame):
