@@ -25,8 +25,7 @@ import pandas as pd
 from manualbp.cli.cells import Cell
 from manualbp.cli.neighbour import KINDS, neighbours
 from manualbp.cli.plan import process_of
-from manualbp.cli.run import attributes
-from manualbp.cli.suite import Suite, checked_out
+from manualbp.cli.suite import Suite, checked_out, shared_process
 from manualbp.cli.tree import find_project
 
 VALUES = Path(__file__).with_suffix(".csv")
@@ -64,7 +63,7 @@ def measure(rounds: int, deadline: float) -> None:
     groups: dict[object, list[Cell]] = {}
     for cell in suite.cells(["CPU:0"]):
         groups.setdefault(process_of(cell), []).append(cell)
-    with VALUES.open("w", newline="") as file, attributes(quick=False) as asked:
+    with VALUES.open("w", newline="") as file, shared_process() as asked:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         for number in range(rounds):

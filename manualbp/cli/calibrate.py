@@ -5,7 +5,7 @@ import ast
 import csv
 import datetime as dt
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from manualbp.cli.gate import CONFIRMATION, SCREENING
 from manualbp.cli.machine import choose_machine, register_machine
 from manualbp.cli.neighbour import neighbours
 from manualbp.cli.progress import Countdown, ticking
-from manualbp.cli.run import attributes as shared_attributes
-from manualbp.cli.run import describe, positive
+from manualbp.cli.run import positive
 from manualbp.cli.sides import Key, Side, grouped, install, open_side, serving, shuffled
+from manualbp.cli.suite import shared_process
 from manualbp.cli.tree import SuiteError, describe_commit, describe_tree, find_project
 
 ROUNDS = SCREENING + CONFIRMATION
@@ -34,6 +34,9 @@ SLOWDOWNS = (1.0, 2.0, 3.0, 5.0, 10.0)
 
 ALONE_ROUNDS = 2
 """Processes in which each slowdown is measured apart, for what it came to."""
+
+TRIES = 3
+"""How often a process is measured at most where its values are disturbed."""
 
 MARGIN_ROUNDS = 5
 """Processes for the deviation of the cells that are no part of the tries."""
@@ -237,7 +240,7 @@ def measure(
     failed: set[Key] = set()
     left = sum(len(group) for round_ in plan for group in round_)
     countdown = Countdown(left, deadline, guess=4.0)
-    with ticking(console, countdown.left) as ticker, shared_attributes(quick=False) as asked:
+    with ticking(console, countdown.left) as ticker, shared_process() as asked:
         for number, groups in enumerate(plan, start=1):
             with serving(sides):
                 # A group's processes one right after the other, whatever arm they belong to.
@@ -245,27 +248,37 @@ def measure(
                     if time.monotonic() > deadline:
                         console.print("time is over; --minutes gives more")
                         return
-                    keys = [key for key in process.keys if key not in failed]
-                    cells = [process.side.cells[key] for key in keys]
-                    if cells and process.side.suite is not None:
-                        ticker.doing(f"round {number}: {describe(cells)}")
-                        asked_here = {**asked, **process.attributes}
-                        outcomes = process.side.suite.try_out(cells, asked_here)
-                        for key, cell in zip(keys, cells, strict=True):
-                            outcome = outcomes[cell]
+                    ticker.doing(f"round {number}, {process.arm}")
+                    open_ = [key for key in process.keys if key not in failed]
+                    for _ in range(TRIES):
+                        outcomes = tried(process, open_, asked)
+                        for key, outcome in outcomes.items():
                             if outcome.status in ("ok", "disturbed"):
                                 append(values, (*origin, number, process.arm), key, outcome)
                                 continue
                             failed.add(key)
-                            text = f"{outcome.status}: {cell}: {outcome.reason}"
-                            console.print(text, style="red", markup=False)
+                            text = f"{outcome.status}: {process.side.cells[key]}: {outcome.reason}"
+                            console.print(text, style="red")
+                        # A round's value of every arm is needed: they are compared round by round.
+                        open_ = [key for key in open_ if outcomes[key].status == "disturbed"]
+                        if not open_:
+                            break
                     left -= 1
                     countdown.done(1, left)
                     ticker.done()
 
 
+def tried(process: Process, keys: Sequence[Key], asked: Mapping[str, Any]) -> dict[Key, Outcome]:
+    """Measure cells of a process's side with its attributes."""
+    if not keys or process.side.suite is None:
+        return {}
+    cells = [process.side.cells[key] for key in keys]
+    outcomes = process.side.suite.try_out(cells, {**asked, **process.attributes})
+    return {key: outcomes[cell] for key, cell in zip(keys, cells, strict=True)}
+
+
 def append(path: Path, origin: tuple[Any, ...], key: Key, outcome: Outcome) -> None:
-    """Add one value to the file; its columns are ``manualbp.reading.calibration.VALUES``."""
+    """Add one value to the file, with the columns ``calibration.VALUES`` and its status."""
     from manualbp.reading.calibration import VALUES
     from manualbp.reading.frame import QUANTITIES
 
@@ -279,11 +292,11 @@ def append(path: Path, origin: tuple[Any, ...], key: Key, outcome: Outcome) -> N
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         if is_new:
-            writer.writerow(VALUES)
+            writer.writerow([*VALUES, "status"])
         row = dict(zip(VALUES, origin, strict=False)) | case
         row |= {"benchmark": benchmark, "quantity": quantity}
         row |= {"value": outcome.value, "status": outcome.status}
-        writer.writerow([row.get(column, "") for column in VALUES])
+        writer.writerow([row.get(column, "") for column in (*VALUES, "status")])
 
 
 def evaluate(values: Path, output: Path, console: Console) -> None:

@@ -1,6 +1,6 @@
 """A busy neighbour: computes until it is ended, to see what that does to a measurement.
 
-``python -m manualbp.cli.neighbour KIND`` ends by itself when the program that started it has ended.
+It ends by itself when the program that started it has ended.
 """
 
 import os
@@ -27,7 +27,8 @@ MEMORY_BYTES = 64 * 2**20
 @contextmanager
 def neighbours(kind: str, count: int) -> Iterator[None]:
     """Run so many neighbours of a kind meanwhile."""
-    command = [sys.executable, "-m", "manualbp.cli.neighbour", kind]
+    code = f"from manualbp.cli.neighbour import main; main({kind!r})"
+    command = [sys.executable, "-c", code]
     processes = [subprocess.Popen(command) for _ in range(count)]
     try:
         yield
@@ -52,7 +53,3 @@ def main(kind: str) -> None:
                 sum(range(10_000))
         if kind == "bursts":
             time.sleep(random.uniform(*BURST_S))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

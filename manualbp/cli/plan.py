@@ -148,6 +148,11 @@ def process_of(cell: Cell) -> object:
     return (cell.process, *sorted((name, value) for name, value in case if name != "gradient"))
 
 
+def describe(group: Sequence[Cell]) -> str:
+    """Say what a process measures."""
+    return str(group[0]) + (f" and {len(group) - 1} more cells" if len(group) > 1 else "")
+
+
 def is_answer(cell: Cell) -> bool:
     """Tell whether a cell is part of the answer: the exercise's ratios to the tape."""
     case = dict(zip(cell.names, cell.parameters, strict=True))

@@ -1,14 +1,11 @@
 """``manualbp run``: measure with asv, save under the commit, report and say what came out."""
 
 import argparse
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -16,9 +13,9 @@ from manualbp.cases import DEVICES
 from manualbp.cli import terminal
 from manualbp.cli.cells import Cell, Outcome
 from manualbp.cli.machine import choose_machine
-from manualbp.cli.plan import Plan, is_quick
+from manualbp.cli.plan import Plan, describe, is_quick
 from manualbp.cli.progress import ticking
-from manualbp.cli.suite import Suite, checked_out, results_folder
+from manualbp.cli.suite import PATIENCE_S, Suite, checked_out, results_folder, shared_process
 from manualbp.cli.tree import SuiteError, find_project
 
 MINUTES, QUICK_MINUTES = 10.0, 2.0
@@ -29,9 +26,6 @@ QUICK = {"sample_time": 0.1, "warmup_time": 0.05}
 
 QUICK_ROUNDS = 3
 """Processes of a quick look for each cell: the fewest that give an interval worth the name."""
-
-PATIENCE_S = 1.0
-"""How long a process waits for quiet spells: further ones are tried while time remains."""
 
 REPORT_S, REPORT_SHARE = 8.0, 1.5
 """Seconds kept for the report at least, and as a share of what reading the suite took: both import
@@ -185,7 +179,7 @@ def measure(
         return min(plan.seconds_left(), deadline - time.monotonic())
 
     try:
-        with ticking(console, left) as ticker, attributes(quick=quick) as asked:
+        with ticking(console, left) as ticker, shared_process(QUICK if quick else {}) as asked:
             for groups in plan.rounds():
                 # A server of its own, so that what one import happens to bring (hashes,
                 # addresses) is not shared by all values of a cell.
@@ -195,8 +189,8 @@ def measure(
                             tally.out_of_time = True
                             continue  # a shorter one may fit
                         ticker.doing(describe(group))
-                        shared = asked if group[0].process else {"patience": PATIENCE_S}
-                        outcomes = suite.measure(group, shared, deadline - time.monotonic())
+                        mine = asked if group[0].process else {"patience": PATIENCE_S}
+                        outcomes = suite.measure(group, mine, deadline - time.monotonic())
                         plan.record(outcomes)
                         for cell, outcome in outcomes.items():
                             tally.add(cell, outcome)
@@ -207,22 +201,6 @@ def measure(
     except KeyboardInterrupt:
         tally.interrupted = True
     return tally
-
-
-@contextmanager
-def attributes(*, quick: bool) -> Iterator[dict[str, Any]]:
-    """Yield the attributes of processes that several cells share.
-
-    XLA's programs are kept for the run's further processes: compiling them is no part of what
-    these cells measure.
-    """
-    with tempfile.TemporaryDirectory(prefix="manualbp-xla-") as compiled:
-        yield {"patience": PATIENCE_S, "compiled": compiled, **(QUICK if quick else {})}
-
-
-def describe(group: Sequence[Cell]) -> str:
-    """Say what a process measures."""
-    return str(group[0]) + (f" and {len(group) - 1} more cells" if len(group) > 1 else "")
 
 
 def warn_of_disturbance(tally: Tally, outcomes: dict[Cell, Outcome], console: Console) -> None:

@@ -51,6 +51,9 @@ TIMEOUT_S, TIMEOUT_MORE_S = 120.0, 10.0
 """Seconds that a process may take for its first cell, where the suite says nothing, and for each
 further one."""
 
+PATIENCE_S = 1.0
+"""How long a process waits for quiet spells: further ones are tried while time remains."""
+
 DIRTY_RESULTS = Path(".asv/results-of-dirty-trees")
 
 
@@ -222,6 +225,17 @@ class Suite:
                 return None, f"asv's fork server ended while this was measured: {error}", 1
             result = json.loads(file.read_text()) if status == 0 and file.is_file() else None
             return result, output, status
+
+
+@contextmanager
+def shared_process(more: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the attributes of processes that several cells share, and ``more``.
+
+    XLA's programs are kept for further processes meanwhile: compiling them is no part of what these
+    cells measure.
+    """
+    with tempfile.TemporaryDirectory(prefix="manualbp-xla-") as compiled:
+        yield {"patience": PATIENCE_S, "compiled": compiled, **(more or {})}
 
 
 @contextmanager

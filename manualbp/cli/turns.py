@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from manualbp.cli.cells import Outcome
+from manualbp.cli.plan import describe
 from manualbp.cli.progress import Countdown, ticking
-from manualbp.cli.run import attributes, describe
 from manualbp.cli.sides import Key, Side, grouped, serving, shuffled
+from manualbp.cli.suite import shared_process
 
 TRIES = 2
 """How many rounds may be spent on each one that is wanted: a busy machine's are discarded."""
@@ -31,7 +32,7 @@ def measure_by_turns(
     head = sides[-1]
     turns = Turns(processes, console)
     countdown = Countdown(sum(processes.values()), deadline)
-    with ticking(console, countdown.left) as ticker, attributes(quick=False) as asked:
+    with ticking(console, countdown.left) as ticker, shared_process() as asked:
         while open_ := turns.open():
             with serving(sides):
                 for keys in shuffled(grouped(open_, head)):

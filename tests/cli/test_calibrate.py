@@ -28,7 +28,7 @@ def test_every_value_is_stored_and_margins_follow(project):
     done = calibrate("--condition", "idle", *options)
     assert done.returncode == 0, done.stderr
     values = pd.read_csv("results/desk/calibration.csv")
-    assert list(values.columns) == VALUES
+    assert list(values.columns) == [*VALUES, "status"]
     assert set(values["gradient"]) == {"chain"}
     assert set(values["arm"]) == {"equal-1", "equal-2", "slower-10", "alone-10"}
     assert values["value"].between(0.1, 10).all()

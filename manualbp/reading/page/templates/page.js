@@ -229,13 +229,17 @@ function showSamples(number) {
   document.getElementById("samples-title").textContent =
     names.join(" · ") + (cell.batch ? ` · batch ${cell.batch}` : "");
   const body = document.getElementById("samples-body");
+  const again = () => {
+    if (cell.bench) body.append(make("p", { class: "note" }, "Measure it again: ", make("code", {}, `manualbp run --bench '${cell.bench}'`)));
+    document.getElementById("samples").showModal();
+  };
   body.replaceChildren();
   if (cell.status !== "ok") {
     const what = { failed: "Failed", disturbed: "Disturbed: the machine was busy" }[cell.status] ?? cell.status;
     body.append(make("p", {}, `${what}. No value is shown.`));
     body.append(make("p", {}, cell.reason ? `Reason: ${cell.reason}` : "No reason was recorded."));
     if (Number(cell.discarded)) body.append(make("p", {}, `Values discarded: ${cell.discarded}.`));
-    document.getElementById("samples").showModal();
+    again();
     return;
   }
   const interval = cell.low === "" ? "no interval" : `95 % interval ${spoken(+cell.low, cell.unit)} to ${spoken(+cell.high, cell.unit)}`;
@@ -252,7 +256,7 @@ function showSamples(number) {
   if (Number(cell.discarded)) {
     body.append(make("p", {}, `Further values discarded because the machine was busy: ${cell.discarded}.`));
   }
-  document.getElementById("samples").showModal();
+  again();
 }
 
 // ---------------------------------------------------------------- tables
