@@ -42,7 +42,7 @@ class Suite:
     version = "1"
     timeout = 120
     rounds = 2
-    sample_time = 0.2
+    sample_time = 0.1
     process = ""
 
 

@@ -33,6 +33,19 @@ def measured(monkeypatch, **benchmarks):
     return {cell.pop("name"): cell for cell in result["cells"]}
 
 
+def first(func):
+    return asv_types.First("first.Call.first_call", func, [Suite()])
+
+
+def test_a_first_call_on_an_absent_device_is_skipped(monkeypatch):
+    def prepare():
+        raise DeviceNotFoundError("no device 'GPU:0' here")
+        yield
+
+    (cell,) = measured(monkeypatch, one=first(prepare)).values()
+    assert (cell["status"], cell["reason"]) == ("skipped", "no device 'GPU:0' here")
+
+
 def test_every_cell_has_a_value_of_its_own(monkeypatch):
     baseline = lambda: None  # noqa: E731
     cells = measured(
