@@ -11,7 +11,7 @@ from manualbp.reading.text import html
 
 THEMES = ("light", "dark")
 
-_WIDTH, _MARGIN, _LABEL, _ROW, _GAP = 960, 16, 92, 34, 10
+_WIDTH, _MARGIN, _LABEL, _ROW, _GAP = 960, 16, 112, 34, 10
 _CURVE = (390, 272)
 """Width and height of a panel of curves as ``svg.draw`` makes it."""
 
