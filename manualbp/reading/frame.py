@@ -367,10 +367,14 @@ def _result_files(path: Path) -> list[Path]:
 
 def _load_json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if "\\ud" in text.lower():  # half of a surrogate pair is JSON, but no text
+            json.dumps(content, ensure_ascii=False).encode("utf-8")
+        return content
     except OSError as error:
         raise ResultsError(f"{file}: cannot be read ({error.strerror}); check the file") from error
-    except ValueError as error:  # broken JSON, or not even text
+    except (ValueError, RecursionError) as error:  # broken JSON, not even text, too deep
         raise ResultsError(
             f"{file}: expected JSON, got something else ({error}); restore or remove the file"
         ) from error

@@ -285,6 +285,8 @@ RESULT = {"commit_hash": "0", "params": {}, "result_columns": ["result", "params
     ("text", "message"),
     [
         ("{", "expected JSON, got something else"),
+        ('{"unit": "\\ud800"}', "expected JSON, got something else"),
+        ("[" * 100_000, "expected JSON, got something else"),
         ("[1, 2]", "expected an asv result file, but it lacks commit_hash"),
         (json.dumps({"results": {}}), "lacks commit_hash, params, result_columns"),
         (json.dumps({**RESULT, "version": 1}), "result format 2, got 1; run `asv update`"),
