@@ -120,7 +120,9 @@ def _extract(project: Path, tree: Tree, folder: Path) -> None:
     if done.returncode != 0:
         raise SuiteError(_last(done.stderr.decode(errors="replace")))
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        # Python before 3.11.4, as Debian 12 has it, knows no filters; the archive is git's own.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+        archive.extractall(folder)
 
 
 def _run_pip(*arguments: str) -> None:

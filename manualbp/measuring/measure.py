@@ -188,10 +188,12 @@ def ratios(
                 scatter_threads()
                 f, g = (contenders[arm], numbers[arm]), (baseline, number)
                 first, second = (f, g) if coin.random() < 0.5 else (g, f)
-                blocks = [(one, block(*one)) for one in (first, second, second, first)]
-                for (one, (a, cut)), (other, (b, cut_too)) in (blocks[:2], blocks[:1:-1]):
-                    log = math.log((a / one[1]) / (b / other[1]))
-                    samples.append(Sample(arm, log if one is f else -log, cut or cut_too))
+                a, b, c, d = (block(*one) for one in (first, second, second, first))
+                # Both pairs or neither: only together do they let no drift favour an arm.
+                switched = any(cut for _, cut in (a, b, c, d))
+                for one, other in ((a, b), (d, c)):
+                    log = math.log((one[0] / first[1]) / (other[0] / second[1]))
+                    samples.append(Sample(arm, log if first is f else -log, switched))
             return samples
 
         def known(samples: Sequence[Sample]) -> bool:
