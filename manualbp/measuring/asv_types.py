@@ -40,8 +40,9 @@ DIGITS = 4
 """Digits stored of a ratio: a process resolves about 1 %, more would only clutter asv's tables."""
 
 
-ALONE_PATIENCE_S = 10.0
-"""How long a process of plain asv waits for quiet spells: nobody tries it again."""
+ALONE_PATIENCE = 40
+"""How long a process of plain asv waits for quiet spells, in times its budget: nobody tries it
+again.  asv's command line sets no attribute but its own, so that a brief look is to be brief."""
 
 
 class RetracedError(Exception):
@@ -129,9 +130,9 @@ class Steady(Prepared):
             with no_retracing([call]):
                 timing = measure.steady_time(
                     call,
-                    budget=self.seconds("sample_time", measure.STEADY_S),
+                    budget=(budget := self.seconds("sample_time", measure.STEADY_S)),
                     warmup=self.seconds("warmup_time", measure.WARMUP_S),
-                    patience=self.seconds("patience", ALONE_PATIENCE_S),
+                    patience=self.seconds("patience", ALONE_PATIENCE * budget),
                 )
             steps = int(getattr(call, "steps_per_call", 1))
             timings.append(replace(timing, value=timing.value / steps))
@@ -165,9 +166,9 @@ class Ratio(Prepared):
                 timings = measure.ratios(
                     [arms[index][0] for index in mine],
                     baseline,
-                    budget=self.seconds("sample_time", measure.RATIO_S),
+                    budget=(budget := self.seconds("sample_time", measure.RATIO_S)),
                     warmup=self.seconds("warmup_time", measure.WARMUP_S),
-                    patience=self.seconds("patience", ALONE_PATIENCE_S),
+                    patience=self.seconds("patience", ALONE_PATIENCE * budget),
                 )
                 found |= zip(mine, timings, strict=True)
         rounded = (found[index] for index in range(len(arms)))

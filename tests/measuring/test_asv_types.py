@@ -58,7 +58,7 @@ def test_the_suite_says_how_long_to_measure(monkeypatch):
     monkeypatch.setattr(measure, "ratios", ratios)
     result = benchmark(asv_types.Ratio, lambda: (lambda: None, lambda: None)).run()
     assert result["samples"] == [1.235]
-    assert budgets == [{"budget": 0.01, "warmup": 0.0, "patience": asv_types.ALONE_PATIENCE_S}]
+    assert budgets == [{"budget": 0.01, "warmup": 0.0, "patience": asv_types.ALONE_PATIENCE * 0.01}]
 
 
 def test_a_disturbed_value_is_no_number_of_asvs(monkeypatch, capsys):
