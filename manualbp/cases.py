@@ -1,17 +1,19 @@
-"""The names both wings share: networks, modes, devices, batches, and the case they make up.
+"""The names that all rooms share: workloads, modes, devices, calls, and the case they make up.
 
-This module imports neither TensorFlow nor pandas.  The gradients' names are the keys of
-``manualbp.measuring.gradients.GRADIENTS``; whoever reads results finds them in the results.
+This module imports neither TensorFlow nor pandas.  Which gradients a workload has, its file says
+(``manualbp.workloads``); whoever reads results finds them in the results.
 """
 
+import ast
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+EXERCISE = "exercise"
+"""The workload that everything is about where no other is named."""
 
 BASELINE = "tape"
-"""The gradient that every other is compared with, but for those in :data:`OTHER_BASELINES`."""
-
-OTHER_BASELINES = {"stable": "stable_tape"}
-"""Gradients of another loss formula, and the tape of the same formula."""
+"""The gradient that every other is compared with: the tape of the workload's own loss."""
 
 MODES = ("eager", "graph", "xla")
 """How TensorFlow executes a step: op by op, ``tf.function``, ``tf.function(jit_compile=True)``."""
@@ -19,77 +21,51 @@ MODES = ("eager", "graph", "xla")
 DEVICES = ("CPU:0", "GPU:0")
 """The devices the suite measures; one that is absent is skipped.  Elsewhere any name works."""
 
-
-@dataclass(frozen=True)
-class Network:
-    """A fully connected network.
-
-    ``widths`` runs from the number of inputs to the one output; ``batches`` are the batch sizes
-    at which the suite measures it, ``without`` the gradients with which it does not.
-    """
-
-    widths: tuple[int, ...]
-    batches: tuple[int, ...]
-    without: tuple[str, ...] = ()
-
-
-NETWORKS = {
-    # The exercise's own: small enough that most of a step is the call and the dispatch of ops.
-    "exercise": Network((2, 12, 32, 1), batches=(1, 8, 64, 512, 4096, 32768)),
-    # Bound by its matrix products, which every gradient shares: 1.2 GFLOP a step at batch 512.
-    # Those gradients differ from fused in what a product dwarfs.
-    "wide": Network(
-        (256, 512, 512, 1),
-        batches=(1, 64, 512),
-        without=("augmented", "packed", "stable", "stable_tape"),
-    ),
-}
-
-BATCHES = tuple(sorted({batch for network in NETWORKS.values() for batch in network.batches}))
+CALLS = ("function", "concrete")
+"""How a step is called: as it is, or through the ``ConcreteFunction`` of its trace."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure: a network, a gradient, a mode, a device and a batch."""
+    """One thing to measure: a workload, a gradient, a mode, a device, a batch, and how it is called.
 
-    network: str
+    A further dimension is one more field here, with a default that its text leaves out.
+    """
+
+    workload: str
     gradient: str
     mode: str
-    device: str
-    batch: int
+    device: str = "CPU:0"
+    batch: int = 1
+    call: str = "function"
 
     def __str__(self) -> str:
-        return f"{self.network}/{self.gradient}/{self.mode}/{self.device}/{self.batch}"
+        further = (f for f in fields(self)[5:] if getattr(self, f.name) != f.default)
+        named = (self.workload, self.gradient, self.mode, self.device, self.batch)
+        return "/".join(map(str, (*named, *(getattr(self, f.name) for f in further))))
+
+    @property
+    def baseline(self) -> "Case":
+        """The same with the tape."""
+        return replace(self, gradient=BASELINE)
 
 
-def is_measured(network: str | None, gradient: str | None = None, batch: int | None = None) -> bool:
-    """Tell whether the suite measures a network with a gradient, at a batch; None leaves one out.
-
-    Of a network that is not one of ours everything is.
-    """
-    known = NETWORKS.get(network or "")
-    if known is None:
-        return True
-    return gradient not in known.without and (batch is None or batch in known.batches)
+def shipped_workloads() -> list[str]:
+    """List the workloads in ``manualbp.workloads`` without importing any, the exercise first."""
+    names = (path.stem.replace("_", "-") for path in _FOLDER.glob("[!_]*.py"))
+    return sorted(names, key=lambda name: (name != EXERCISE, name))
 
 
-def baseline_of(gradient: str) -> str:
-    """Return the gradient with which ``gradient`` is compared; a baseline is its own."""
-    return gradient if is_baseline(gradient) else OTHER_BASELINES.get(gradient, BASELINE)
+def describe_workload(name: str) -> str:
+    """Return the first line of a shipped workload's docstring; nothing of another."""
+    path = _FOLDER / f"{name.replace('-', '_')}.py"
+    if name not in shipped_workloads():
+        return ""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0].rstrip(".")
 
 
-def is_baseline(gradient: str) -> bool:
-    """Tell whether others are compared with this gradient."""
-    return gradient == BASELINE or gradient in OTHER_BASELINES.values()
-
-
-def over_the_tape(gradients: Iterable[str]) -> list[str]:
-    """Return the gradients that are compared with the tape itself; all of them if none is.
-
-    Speedups over different tapes are not to be ranked.
-    """
-    listed = list(gradients)
-    return [name for name in listed if baseline_of(name) == BASELINE] or listed
+_FOLDER = Path(__file__).parent / "workloads"
 
 
 def check_name(kind: str, name: str, known: Iterable[str]) -> None:
