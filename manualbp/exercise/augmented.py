@@ -15,8 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from manualbp.measuring.fused import loss_of_logits, raw, scaled
-from manualbp.measuring.network import Variables
+from manualbp.exercise.fused import loss_of_logits, raw, scaled
+from manualbp.exercise.network import Variables
 
 Matrices = Sequence[Any]
 """A matrix for each layer: (fan_in + 1, fan_out + 1), the last (fan_in + 1, 1)."""
@@ -33,11 +33,15 @@ def pack(variables: Variables) -> Matrices:
     return tuple(matrices)
 
 
-def unpack(matrices: Matrices, variables: Variables) -> Variables:
-    """Return the weights and biases in matrices, or their gradients in those of matrices."""
+def unpack(matrices: Matrices, shapes: Sequence[tuple[int, ...]]) -> Variables:
+    """Return the weights and biases in matrices, or their gradients in those of matrices.
+
+    ``shapes`` are those of weights and bias, layer by layer.
+    """
+    pairs = zip(shapes[0::2], shapes[1::2], strict=True)
     return tuple(
-        (matrix[:-1, : weights.shape[1]], tf.reshape(matrix[-1, : weights.shape[1]], bias.shape))
-        for matrix, (weights, bias) in zip(matrices, variables, strict=True)
+        (matrix[:-1, :fan_out], tf.reshape(matrix[-1, :fan_out], bias))
+        for matrix, ((_, fan_out), bias) in zip(matrices, pairs, strict=True)
     )
 
 
@@ -64,7 +68,7 @@ def forward(
     return loss, (values, layer_inputs, error)
 
 
-def backward(matrices: Any, stored: Any, targets: tf.Tensor, batch_size: int) -> Matrices:
+def backward(stored: Any, batch_size: int) -> Matrices:
     """Go back: one product for each matrix's gradient, one and a ReluGrad to the layer before."""
     values, layer_inputs, error = stored
     upstream = scaled(error, batch_size)

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from manualbp.measuring.peers import Outputs, PeerStep, PeerTraining
+from manualbp.peers import Outputs, PeerStep, PeerTraining
 from manualbp.measuring.problem import Problem
 
 

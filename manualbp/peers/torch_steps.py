@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 from torch.nn.functional import binary_cross_entropy
 
-from manualbp.measuring.peers import Outputs, PeerStep
+from manualbp.peers import Outputs, PeerStep
 from manualbp.measuring.problem import Problem
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from manualbp.measuring.peers import Outputs, PeerStep, PeerTraining
+from manualbp.peers import Outputs, PeerStep, PeerTraining
 from manualbp.measuring.problem import Problem
 
 ZERO, ONE = np.float32(0), np.float32(1)

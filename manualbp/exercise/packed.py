@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from manualbp.measuring import fused
-from manualbp.measuring.fused import raw
-from manualbp.measuring.network import Variables
+from manualbp.exercise import fused
+from manualbp.exercise.fused import raw
+from manualbp.exercise.network import Variables
 
 BLOCK = 4096
 """Examples that go through the network together.  A block's layers stay in a core's cache, blocks
@@ -25,23 +25,14 @@ FLAT = np.array([-1], "int32")
 Shapes = list[tuple[int, ...]]
 
 
-class Packed:
-    """The vector, and the shapes of what is in it, one after the other."""
-
-    def __init__(self, variables: Variables) -> None:
-        self.shapes = shapes_of(variables)
-        flat = [tf.reshape(each, FLAT) for pair in variables for each in pair]
-        self.vector = tf.Variable(tf.concat(flat, axis=0))
+def pack(variables: Variables) -> tf.Variable:
+    """Put all weights and biases into one vector, layer by layer."""
+    return tf.Variable(tf.concat([tf.reshape(v, FLAT) for pair in variables for v in pair], axis=0))
 
 
-def shapes_of(variables: Variables) -> Shapes:
-    """Return the shapes in the order in which the vector holds them."""
-    return [tuple(each.shape) for pair in variables for each in pair]
-
-
-def unpack(vector: Any, variables: Variables) -> Variables:
+def unpack(vector: Any, shapes: Shapes) -> Variables:
     """Return the weights and biases in a vector, or their gradients in that of a vector."""
-    return views(tf.convert_to_tensor(vector), shapes_of(variables))
+    return views(tf.convert_to_tensor(vector), shapes)
 
 
 def views(vector: tf.Tensor, shapes: Shapes) -> Variables:
@@ -52,11 +43,11 @@ def views(vector: tf.Tensor, shapes: Shapes) -> Variables:
 
 
 def forward(
-    packed: Packed, inputs: tf.Tensor, targets: tf.Tensor
+    vector: tf.Variable, shapes: Shapes, inputs: tf.Tensor, targets: tf.Tensor
 ) -> tuple[tf.Tensor, tuple[Any, ...]]:
     """Run the forward pass block by block."""
-    vector = raw.ReadVariableOp(resource=packed.vector.handle, dtype=inputs.dtype)
-    parameters = views(vector, packed.shapes)
+    value = raw.ReadVariableOp(resource=vector.handle, dtype=inputs.dtype)
+    parameters = views(value, shapes)
     losses, stored = [], []
     for block_inputs, block_targets in blocks(inputs, targets):
         logits, layer_inputs = fused.layers(parameters, block_inputs)
@@ -67,7 +58,7 @@ def forward(
     return total(losses), (parameters, stored)
 
 
-def backward(packed: Any, stored: Any, targets: tf.Tensor, batch_size: int) -> tf.Tensor:
+def backward(stored: Any, batch_size: int) -> tf.Tensor:
     """Go back block by block and add up their gradients, as one vector."""
     parameters, blocks_stored = stored
     vectors = []

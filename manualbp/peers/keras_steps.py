@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from manualbp.measuring import parts
-from manualbp.measuring.peers import Outputs, PeerNotFoundError, PeerStep
+from manualbp.peers import Outputs, PeerNotFoundError, PeerStep
 from manualbp.measuring.problem import Problem, find_device
 
 VERIFYING_RATE = 1024.0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from manualbp.measuring import checks
+from manualbp.exercise import checks
 
 Variables = tuple[tuple[Any, Any], ...]
 """One (weights, bias) pair per layer; weights (fan_in, fan_out), bias (fan_out,)."""
@@ -33,15 +33,21 @@ def make_variables(
     TypeError
         When an entry of ``widths`` is not a whole number.
     """
-    widths = checks.check_widths(widths)
     dtype = checks.check_dtype(dtype)
-    random = np.random.default_rng(seed)
-    variables = []
+    values = initial_values(np.random.default_rng(seed), checks.check_widths(widths))
+    return tuple(
+        (tf.Variable(weights, dtype=dtype), tf.Variable(bias, dtype=dtype))
+        for weights, bias in values
+    )
+
+
+def initial_values(random: np.random.Generator, widths: Sequence[int]) -> Variables:
+    """Draw the float64 arrays that :func:`make_variables` makes variables of."""
+    values = []
     for fan_in, fan_out in pairwise(widths):
         weights = random.normal(scale=np.sqrt(2 / fan_in), size=(fan_in, fan_out))
-        bias = random.normal(scale=0.1, size=fan_out)
-        variables.append((tf.Variable(weights, dtype=dtype), tf.Variable(bias, dtype=dtype)))
-    return tuple(variables)
+        values.append((weights, random.normal(scale=0.1, size=fan_out)))
+    return tuple(values)
 
 
 def compute_forward_pass(inputs: Any, targets: Any, variables: Any) -> tuple[tf.Tensor, ...]:
@@ -96,3 +102,8 @@ def forward_to_logits(inputs: tf.Tensor, variables: Variables) -> tuple[tf.Tenso
         results = (outputs, layer_out, *results)
     weights, bias = variables[-1]
     return (outputs @ weights + bias, *results)
+
+
+def shapes_of(variables: Variables) -> list[tuple[int, ...]]:
+    """List the shapes of weights and biases, layer by layer."""
+    return [tuple(each.shape) for pair in variables for each in pair]
