@@ -1,13 +1,14 @@
-"""Tracked numbers: accuracy against the float64 reference, and peak memory."""
+"""Tracked numbers: accuracy against the float64 tape, and peak memory."""
 
-from manualbp.measuring import memory, oracle
+from manualbp.cases import Case
+from manualbp.measuring import memory
 from manualbp.measuring.asv_types import absent_devices_skip
-from manualbp.measuring.step import build_step
+from manualbp.measuring.suite import Suite, error_ulp, over, peak_memory, pretty
 
-from .common import EVERY, Suite, over, pretty, step
+from .parameters import CASES
 
 
-@over("network", "gradient", "mode", "device", "batch", gradient=EVERY)
+@over(**CASES)
 class Accuracy(Suite):
     """The largest error of a gradient entry, in units in the last place of its tensor's largest."""
 
@@ -15,29 +16,20 @@ class Accuracy(Suite):
     process = "timing"
 
     @pretty("Error against float64")
-    def track_error_ulp(self, network, gradient, mode, device, batch):
+    def track_error_ulp(self, *names):
         with absent_devices_skip():
-            built = step(gradient, mode, device, batch, network)
-        errors = oracle.reference_errors(built.problem, built.gradients())
-        return round(max(error.ulp for error in errors), 2)
+            return error_ulp(Case(*names))
 
 
-@over("network", "gradient", "mode", "device", "batch", network=["exercise"], batch=[1, 32768])
+@over(**{**CASES, "batch": [1, 32768]})
 class Memory(Suite):
     """The peak of a process that builds a step and runs it ten times."""
 
     unit = "bytes"
 
     @pretty("Peak memory of a step")
-    def track_peak_memory(self, network, gradient, mode, device, batch):
-        with absent_devices_skip():
-            step = build_step(gradient, mode, device, batch, network, verify=False)
-        for _ in range(10):
-            step()
-        peak = memory.peak_bytes(device)
-        # After the peak is read: the oracles need more memory than the step.
-        step.verify()
-        return peak
+    def track_peak_memory(self, *names):
+        return peak_memory(Case(*names))
 
 
 class MemoryControl(Suite):

@@ -7,24 +7,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from manualbp.cases import MODES, NETWORKS
+    from manualbp.cases import MODES, Case
+    from manualbp.exercise.chain import compute_gradients
+    from manualbp.exercise.network import compute_forward_pass, make_variables
     from manualbp.measuring import measure
-    from manualbp.measuring.gradients import GRADIENTS, compute_gradients
-    from manualbp.measuring.network import compute_forward_pass, make_variables
     from manualbp.measuring.oracle import VerificationError
-    from manualbp.measuring.peers import PeerNotFoundError, build_peer
     from manualbp.measuring.problem import DeviceNotFoundError
     from manualbp.measuring.step import build_step
+    from manualbp.peers import PeerNotFoundError, build_peer
+    from manualbp.workload import Gradient, Workload
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "GRADIENTS",
     "MODES",
-    "NETWORKS",
+    "Case",
     "DeviceNotFoundError",
+    "Gradient",
     "PeerNotFoundError",
     "VerificationError",
+    "Workload",
     "build_peer",
     "build_step",
     "compute_forward_pass",
@@ -34,17 +36,18 @@ __all__ = [
 ]
 
 _HOME = {
-    "GRADIENTS": "manualbp.measuring.gradients",
     "MODES": "manualbp.cases",
-    "NETWORKS": "manualbp.cases",
+    "Case": "manualbp.cases",
     "DeviceNotFoundError": "manualbp.measuring.problem",
-    "PeerNotFoundError": "manualbp.measuring.peers",
+    "Gradient": "manualbp.workload",
+    "PeerNotFoundError": "manualbp.peers",
     "VerificationError": "manualbp.measuring.oracle",
-    "build_peer": "manualbp.measuring.peers",
+    "Workload": "manualbp.workload",
+    "build_peer": "manualbp.peers",
     "build_step": "manualbp.measuring.step",
-    "compute_forward_pass": "manualbp.measuring.network",
-    "compute_gradients": "manualbp.measuring.gradients",
-    "make_variables": "manualbp.measuring.network",
+    "compute_forward_pass": "manualbp.exercise.network",
+    "compute_gradients": "manualbp.exercise.chain",
+    "make_variables": "manualbp.exercise.network",
 }
 
 

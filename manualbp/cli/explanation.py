@@ -12,6 +12,7 @@ from rich.text import Text
 from manualbp.cli import terminal
 from manualbp.measuring.explain import Arm, Explanation
 from manualbp.measuring.profile import Kernel
+from manualbp.measuring.roofline import Bound
 from manualbp.measuring.reasons import EXECUTOR, percent, us, verdict
 
 TOP = 12
@@ -108,8 +109,10 @@ def row(name: str, arms: tuple[Arm, ...], cell: Callable[[Arm], str]) -> tuple[s
     return (name, *map(cell, arms))
 
 
-def with_share(seconds: float, whole: float) -> str:
+def with_share(seconds: float | None, whole: float) -> str:
     """Return microseconds, and their share of the whole."""
+    if seconds is None:
+        return "not apart"
     return f"{us(seconds)} ({percent(seconds / whole)})"
 
 
@@ -195,20 +198,31 @@ def kernels(arm: Arm) -> Section:
 
 def structure(arms: tuple[Arm, ...]) -> Section:
     """Show the counts of the mode."""
-    rows = tuple((name, *(f"{arm.counts[name]:,}" for arm in arms)) for name in arms[0].counts)
+    names = dict.fromkeys(name for arm in arms for name in arm.counts)
+    rows = tuple(
+        (name, *(f"{arm.counts[name]:,}" if name in arm.counts else "uncounted" for arm in arms))
+        for name in names
+    )
     return Section("Structure", heads(arms), rows)
 
 
 def roofline(found: Explanation, arms: tuple[Arm, ...]) -> Section:
     """Show the least time that the machine allows, and how near to it the steps come."""
+
+    def of_bound(name: str, said: Callable[[Bound, float], str]) -> tuple[str, ...]:
+        def cell(arm: Arm) -> str:
+            return "uncounted" if arm.bound is None else said(arm.bound, arm.step_s)
+
+        return row(name, arms, cell)
+
     rows = (
-        row("FLOPs", arms, lambda arm: f"{arm.bound.flops:,}"),
-        row("bytes accessed", arms, lambda arm: f"{arm.bound.bytes:,}"),
-        row("bytes of all buffers", arms, lambda arm: f"{arm.bound.buffers:,}"),
-        row("least time (us)", arms, lambda arm: us(arm.bound.seconds)),
-        row("limit that binds", arms, lambda arm: arm.bound.limit),
-        row("least time / step", arms, lambda arm: percent(arm.bound.seconds / arm.step_s)),
-        row("buffers fit the last cache", arms, lambda arm: "yes" if arm.bound.in_cache else "no"),
+        of_bound("FLOPs", lambda bound, _: f"{bound.flops:,}"),
+        of_bound("bytes accessed", lambda bound, _: f"{bound.bytes:,}"),
+        of_bound("bytes of all buffers", lambda bound, _: f"{bound.buffers:,}"),
+        of_bound("least time (us)", lambda bound, _: us(bound.seconds)),
+        of_bound("limit that binds", lambda bound, _: bound.limit),
+        of_bound("least time / step", lambda bound, step_s: percent(bound.seconds / step_s)),
+        of_bound("buffers fit the last cache", lambda bound, _: "yes" if bound.in_cache else "no"),
     )
     machine = found.machine
     note = (

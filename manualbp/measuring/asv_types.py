@@ -10,8 +10,9 @@ the type measures it:
   checks what it likes.
 
 Each process yields one value; ``rounds`` processes give asv its samples.  ``register()`` makes asv
-know the types, once a suite is imported.  A ``DeviceNotFoundError`` or a ``PeerNotFoundError``
-while preparing skips the cell, any other exception fails it.  asv knows no disturbed values: where
+know the types, once a suite is imported.  A ``NotHereError`` while preparing (a device or a library
+that is not here) skips the cell, any other exception fails it.  What can be verified is verified
+again after it was timed, with other inputs.  asv knows no disturbed values: where
 the machine was too busy, its cell is skipped, the reason printed.
 
 ``manualbp run`` measures several cells in one process (``manualbp.measuring.together``): it names
@@ -19,7 +20,7 @@ them in the attribute ``together`` of the first.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
@@ -33,8 +34,7 @@ from asv_runner.benchmarks.track import TrackBenchmark
 from manualbp.measuring import injection, measure
 from manualbp.measuring.disturbance import Watch, switches
 from manualbp.measuring.measure import Call, Timing
-from manualbp.measuring.peers import PeerNotFoundError
-from manualbp.measuring.problem import DeviceNotFoundError
+from manualbp.measuring.problem import NotHereError
 
 DIGITS = 4
 """Digits stored of a ratio: a process resolves about 1 %, more would only clutter asv's tables."""
@@ -54,7 +54,7 @@ def absent_devices_skip() -> Iterator[None]:
     """Turn a device or a peer that is not here into asv's skipped cell, the reason printed."""
     try:
         yield
-    except (DeviceNotFoundError, PeerNotFoundError) as error:
+    except NotHereError as error:
         print(f"asv: skipped: {error}")
         raise SkipNotImplemented(str(error)) from error
 
@@ -134,6 +134,7 @@ class Steady(Prepared):
                     warmup=self.seconds("warmup_time", measure.WARMUP_S),
                     patience=self.seconds("patience", ALONE_PATIENCE * budget),
                 )
+            verify_again([call])
             steps = int(getattr(call, "steps_per_call", 1))
             timings.append(replace(timing, value=timing.value / steps))
         return timings
@@ -171,6 +172,7 @@ class Ratio(Prepared):
                     patience=self.seconds("patience", ALONE_PATIENCE * budget),
                 )
                 found |= zip(mine, timings, strict=True)
+        verify_again(call for pair in prepared for call in pair)
         rounded = (found[index] for index in range(len(arms)))
         return [replace(timing, value=float(f"{timing.value:.{DIGITS}g}")) for timing in rounded]
 
@@ -226,6 +228,14 @@ def no_retracing(calls: Any) -> Iterator[None]:
     after = [getattr(call, "traces", 0) for call in calls]
     if before != after:
         raise RetracedError(f"traced {after} times after measuring, {before} before")
+
+
+def verify_again(calls: Iterable[Call]) -> None:
+    """Verify with other inputs what offers it; raises ``VerificationError``."""
+    for call in dict.fromkeys(calls):
+        verify = getattr(call, "verify_again", None)
+        if verify is not None:
+            verify()
 
 
 def register() -> None:

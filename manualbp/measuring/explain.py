@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from manualbp.cases import Case, baseline_of
+from manualbp.cases import Case
 from manualbp.measuring import hlo, measure, parts, structure
 from manualbp.measuring.problem import find_device
 from manualbp.measuring.profile import Profile, ProfileError, profile
@@ -26,18 +26,19 @@ class Arm:
     """What was measured of a case; times in seconds, without the profiler but for ``profile``.
 
     ``backward_s`` is measured alone in eager mode; in a compiled mode it is ``step_s`` less
-    ``forward_s``, which is below 0 where noise is larger.  ``empty_s`` is a step that computes
+    ``forward_s``, which is below 0 where noise is larger; both are ``None`` for a gradient that
+    does both passes in one function.  ``empty_s`` is a step that computes
     nothing (:func:`manualbp.measuring.parts.build_empty`).  ``counts`` are those of the mode.
     """
 
     case: Case
     step_s: float
-    forward_s: float
-    backward_s: float
+    forward_s: float | None
+    backward_s: float | None
     empty_s: float
     profile: Profile
     counts: dict[str, int]
-    bound: Bound
+    bound: Bound | None
 
 
 @dataclass(frozen=True)
@@ -83,15 +84,15 @@ def explain(
     ProfileError
         For a device that is no CPU, of whose kernels this profile shows nothing, and when there
         are no kernels in it.
-    StructureError, UncountedError
-        When TensorFlow does not tell what it must, or XLA's program cannot be counted.
+    StructureError
+        When TensorFlow does not tell what it must.
 
     """
     if ":CPU:" not in find_device(case.device):
         raise ProfileError(f"only the steps of a CPU can be profiled, not those of {case.device}")
-    baseline = replace(case, gradient=baseline_of(case.gradient))
+    baseline = case.baseline
     tell("verifying the gradients")
-    step, other = build(case), build(baseline)
+    step, other = build_step(case), build_step(baseline)
     tell("timing both steps by turns")
     ratio = measure.ratio(step, other, budget=budget, warmup=warmup(budget))
     arm = measure_arm(step, machine, budget, tell)
@@ -105,13 +106,6 @@ def explain(
     )
 
 
-def build(case: Case, *, verify: bool = True) -> Step:
-    """Build the step of a case."""
-    return build_step(
-        case.gradient, case.mode, case.device, case.batch, case.network, verify=verify
-    )
-
-
 def measure_arm(step: Step, machine: Machine, budget: float, tell: Callable[[str], None]) -> Arm:
     """Measure everything about one case of which the step is built and verified."""
     case = step.case
@@ -121,13 +115,13 @@ def measure_arm(step: Step, machine: Machine, budget: float, tell: Callable[[str
         return measure.seconds_per_call(call, budget=budget, warmup=warmup(budget))
 
     whole = seconds("a step", step)
-    place = (case.device, case.batch, case.network)
-    forward = seconds("the forward pass", parts.build_forward(case.gradient, case.mode, *place))
-    if case.mode == "eager":
-        backward = seconds("the backward pass", parts.build_backward(case.gradient, *place))
-    else:
+    forward = backward = None
+    if step.gradient.is_split:
+        forward = seconds("the forward pass", parts.build_forward(case))
         backward = whole - forward
-    empty = seconds("an empty step", parts.build_empty(case.mode, *place, case.gradient))
+        if case.mode == "eager":
+            backward = seconds("the backward pass", parts.build_backward(case))
+    empty = seconds("an empty step", parts.build_empty(case))
     tell(f"profiling {case.gradient}")
     profiled = profile(step, case.mode, whole)
     tell(f"counting what {case.gradient} consists of")
@@ -135,31 +129,40 @@ def measure_arm(step: Step, machine: Machine, budget: float, tell: Callable[[str
     return Arm(case, whole, forward, backward, empty, profiled, counts, limit)
 
 
-def count(step: Step, machine: Machine) -> tuple[dict[str, int], Bound]:
+def count(step: Step, machine: Machine) -> tuple[dict[str, int], Bound | None]:
     """Count what a step consists of in its mode, and bound its time by FLOPs and bytes.
 
     Those are of XLA's program in every mode: it is the same mathematics, and nothing else tells.
+    Without a bound is a program whose FLOPs cannot be counted, as that of a loop.
     """
     case = step.case
-    compiled = step if case.mode == "xla" else build(replace(case, mode="xla"), verify=False)
-    inputs, targets = compiled.problem.inputs, compiled.problem.targets
-    program = structure.optimised_hlo(compiled.function, inputs, targets)
+    compiled = step if case.mode == "xla" else build_step(replace(case, mode="xla"), verify=False)
+    program = structure.optimised_hlo(compiled.function, *compiled.data)
     module = program.hlo_module
-    flops, accessed = hlo.flops(module), hlo.bytes_accessed(module)
+    work = work_of(module)
     if case.mode == "eager":
         counts = {DISPATCHED["eager"]: structure.eager_operations(step)}
     elif case.mode == "graph":
-        counts = {DISPATCHED["graph"]: structure.graph_nodes(build(case, verify=False))}
+        counts = {DISPATCHED["graph"]: structure.graph_nodes(build_step(case, verify=False))}
     else:
         counts = {
             "XLA instructions": hlo.instructions(module),
             "XLA fusions": hlo.fusions(module),
             DISPATCHED["xla"]: hlo.kernels(module),
-            "FLOPs": flops,
-            "bytes": accessed,
+            **work,
             "temporary bytes": hlo.temporary_bytes(program),
         }
-    return counts, bound(flops, accessed, hlo.buffer_bytes(program), machine)
+    if not work:
+        return counts, None
+    return counts, bound(work["FLOPs"], work["bytes"], hlo.buffer_bytes(program), machine)
+
+
+def work_of(module: Any) -> dict[str, int]:
+    """Count a program's FLOPs and bytes, or nothing where it hides them."""
+    try:
+        return {"FLOPs": hlo.flops(module), "bytes": hlo.bytes_accessed(module)}
+    except hlo.UncountedError:
+        return {}
 
 
 def seconds_of_reading(device: str, budget: float) -> float:

@@ -85,10 +85,12 @@ def common_reason(arm: Arm) -> str:
             f"call cost: {percent(min(call, 1))} of a step is the call itself; "
             "a backward pass can save only the rest"
         )
-    reached = arm.bound.seconds / arm.step_s
-    if reached >= HALF and not (arm.bound.limit == MEMORY and arm.bound.in_cache):
-        what = "bytes" if arm.bound.limit == MEMORY else "FLOPs"
-        return f"{arm.bound.limit} bound: the {what} alone need {percent(reached)} of a step's time"
+    limit = arm.bound
+    if limit is not None and not (limit.limit == MEMORY and limit.in_cache):
+        reached = limit.seconds / arm.step_s
+        if reached >= HALF:
+            what = "bytes" if limit.limit == MEMORY else "FLOPs"
+            return f"{limit.limit} bound: the {what} alone need {percent(reached)} of a step's time"
     shares = {part: seconds / arm.step_s for part, seconds in parts_of(arm).items()}
     largest = max(shares, key=lambda part: shares[part])
     said = ALONE[largest](arm, shares[largest])

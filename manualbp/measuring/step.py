@@ -1,25 +1,26 @@
 """A case becomes a step: built once, verified, called without arguments, waited for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
 
-from manualbp.cases import MODES, NETWORKS, Case, check_batch, check_name
+from manualbp import workloads
+from manualbp.cases import CALLS, MODES, Case, check_batch, check_name
 from manualbp.measuring import oracle
-from manualbp.measuring.gradients import GRADIENTS, Gradient
-from manualbp.measuring.network import Variables
 from manualbp.measuring.problem import Problem, find_device, make_problem
+from manualbp.workload import Gradient, Nest
 
-Function = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, Any]]
-"""Takes inputs and targets, returns a tensor to wait for and what the call returns."""
+Function = Callable[..., tuple[tf.Tensor, Any]]
+"""Takes the data, returns a tensor to wait for and what the call returns."""
 
 
 class Timed:
-    """A function of (inputs, targets) in one mode on one device, callable without arguments.
+    """A function of a problem's data in a case's mode, callable without arguments.
 
     Every arm of every comparison is one of these, so that all are wrapped by the same code and
-    take the same inputs.  A call returns when its outputs exist.
+    take the same data.  A call returns when its outputs exist.
 
     ``steps_per_call`` is how many steps one call stands for.
     """
@@ -29,26 +30,34 @@ class Timed:
     ) -> None:
         self.case = case
         self.problem = problem
+        self.data = problem.data
         self.steps_per_call = steps_per_call
         self.device = find_device(case.device)
         if ":GPU:" in self.device:
             # On by default from Ampere on, with 10 bits of mantissa: not the float32 of the name.
             tf.config.experimental.enable_tensor_float_32_execution(False)
         self.function = in_mode(function, case.mode)
+        self.called = self.function
+        if case.call == "concrete" and case.mode != "eager":
+            self.called = self.concrete()
         self._wait = waiter(self.device)
 
     def __call__(self) -> Any:
         """Do one call, wait for its outputs and return them."""
         with tf.device(self.device):
-            last, outputs = self.function(self.problem.inputs, self.problem.targets)
+            last, outputs = self.called(*self.data)
             self._wait(last)
         return outputs
+
+    def concrete(self) -> Any:
+        """Trace the function without running it; return the ``ConcreteFunction``."""
+        with tf.device(self.device):
+            return self.function.get_concrete_function(*self.data)
 
     def trace(self) -> None:
         """Trace the function without running it; in eager mode there is nothing to trace."""
         if self.case.mode != "eager":
-            with tf.device(self.device):
-                self.function.get_concrete_function(self.problem.inputs, self.problem.targets)
+            self.concrete()
 
     @property
     def traces(self) -> int:
@@ -59,22 +68,72 @@ class Timed:
 
 
 class Step(Timed):
-    """The whole step of a case: forward pass, mean loss and all gradients.
+    """The whole step of a case: forward pass, loss and all gradients.
 
-    Called without arguments it returns the gradients in the layout of its gradient, which for
-    most is the exercise's; :meth:`gradients` always nests them as the exercise does.
+    Called without arguments it returns the gradients in the layout of its gradient;
+    :meth:`gradients` always nests them as the workload does.
     """
 
-    def gradients(self) -> Variables:
-        """Do one call and return the gradients, nested as the exercise's variables are."""
-        return unpacked(self.case.gradient, self(), self.problem)
+    def __init__(self, case: Case, gradient: Gradient, problem: Problem) -> None:
+        super().__init__(case, step_function(gradient), problem)
+        self.gradient = gradient
+
+    def gradients(self) -> Nest:
+        """Do one call and return the gradients, nested as the workload's variables are."""
+        return self.gradient.as_written(self())
 
     def verify(self) -> None:
         """Compare loss and gradients with the oracles, or raise ``VerificationError``."""
+        oracle.verify(self.case, self.problem, *self._outputs())
+
+    def verify_again(self) -> None:
+        """Compare at other variables, then with other data too, or raise ``VerificationError``.
+
+        A step takes no arguments, so that one that remembers what it has computed would be fast.
+        This one is not what was measured unless it computes anew when its inputs change.
+        """
+        for number, other in enumerate(oracle.elsewhere(self.problem)):
+            with self._at(other):
+                try:
+                    # The tape knows as much as the reference, and is faster.
+                    oracle.verify(self.case, other, *self._outputs(), reference=False)
+                except oracle.VerificationError as error:
+                    changed = "its variables and data" if number else "its variables"
+                    raise oracle.VerificationError(
+                        f"{error}; it was right before {changed} changed, "
+                        "so it does not compute everything in every call"
+                    ) from error
+
+    def _outputs(self) -> tuple[tf.Tensor, Nest]:
         with tf.device(self.device):
-            loss, gradients = self.function(self.problem.inputs, self.problem.targets)
-        gradients = unpacked(self.case.gradient, gradients, self.problem)
-        oracle.verify(self.case, self.problem, loss, gradients)
+            loss, gradients = self.called(*self.data)
+        return loss, self.gradient.as_written(gradients)
+
+    @contextmanager
+    def _at(self, other: Problem) -> Iterator[None]:
+        """Put the step at another problem's variables and data, and back again."""
+        mine = tf.nest.flatten(self.gradient.trainable)
+        before = [variable.numpy() for variable in mine]
+        fresh = tf.nest.flatten(other.gradient(self.case.gradient).trainable)
+        try:
+            self.data = other.data
+            for variable, value in zip(mine, fresh, strict=True):
+                variable.assign(value)
+            yield
+        finally:
+            self.data = self.problem.data
+            for variable, value in zip(mine, before, strict=True):
+                variable.assign(value)
+
+
+def step_function(gradient: Gradient) -> Function:
+    """Return the function that a step executes: data to (loss, gradients)."""
+
+    def loss_and_gradients(*data: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        loss, stored = gradient.forward(*data)
+        return loss, gradient.backward(stored, *data)
+
+    return loss_and_gradients
 
 
 def in_mode(function: Function, mode: str) -> Any:
@@ -95,75 +154,49 @@ def waiter(device: str) -> Callable[[tf.Tensor], Any]:
     return lambda tensor: tf.test.experimental.sync_devices()
 
 
-def make_case(network: str, gradient: str, mode: str, device: str, batch: int) -> Case:
-    """Make a case of known names.
+def check_case(case: Case) -> Case:
+    """Return the case if all its names are known.
 
     Raises
     ------
     ValueError
-        For an unknown network, gradient, mode or device, naming those that exist, and for a
+        For an unknown workload, gradient, mode, device or call, naming those that exist, and for a
         batch below 1.
     TypeError
         For a batch that is no int.
 
     """
-    check_name("network", network, NETWORKS)
-    check_name("gradient", gradient, GRADIENTS)
-    check_name("mode", mode, MODES)
-    check_batch(batch)
-    find_device(device)
-    return Case(network, gradient, mode, device, batch)
+    check_name("gradient", case.gradient, workloads.find(case.workload).gradients)
+    check_name("mode", case.mode, MODES)
+    check_name("call", case.call, CALLS)
+    check_batch(case.batch)
+    find_device(case.device)
+    return case
 
 
-def own_variables(gradient: str, problem: Problem) -> Any:
-    """Make the variables that a gradient works on from the problem's, on the same device."""
-    with tf.device(problem.inputs.device):
-        return GRADIENTS[gradient].layout.pack(problem.variables)
-
-
-def unpacked(gradient: str, nested: Any, problem: Problem) -> Variables:
-    """Nest as the exercise does what is nested as ``gradient`` returns it."""
-    return GRADIENTS[gradient].layout.unpack(nested, problem.variables)
-
-
-def forward_and_backward(how: Gradient, variables: Any, batch: int) -> Function:
-    """Return the function that a step executes: (inputs, targets) to (mean loss, gradients).
-
-    ``variables`` are in the layout of the gradient (:func:`own_variables`).
-    """
-
-    def loss_and_gradients(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        loss, stored = how.forward(variables, inputs, targets)
-        return loss, how.backward(variables, stored, targets, batch)
-
-    return loss_and_gradients
+def problem_of(case: Case, dtype: str = "float32") -> Problem:
+    """Make the variables and the data of a case."""
+    return make_problem(case.workload, case.batch, case.device, dtype)
 
 
 def build_step(
-    gradient: str,
-    mode: str,
-    device: str = "CPU:0",
-    batch: int = 1,
-    network: str = "exercise",
+    case: Case,
     *,
     dtype: str = "float32",
     verify: bool = True,
     problem: Problem | None = None,
 ) -> Step:
-    """Build the step of one case: forward pass, mean loss and all gradients.
+    """Build the step of a case: forward pass, loss and all gradients.
 
     Parameters
     ----------
-    gradient, mode, network
-        One of ``manualbp.GRADIENTS``, ``MODES`` and ``NETWORKS``.
-    device
-        A logical device name, as ``CPU:0``.
-    batch
-        The number of examples.
+    case
+        Its workload is one of ours (``manualbp.cases.shipped_workloads()``) or of a file that was
+        loaded (``manualbp.workloads.load``); its device a logical device name, as ``CPU:0``.
     dtype
         float32 or float64.
     verify
-        Compare the gradients with the tape and the float64 reference before returning.
+        Compare loss and gradients with the oracles before returning.
     problem
         The case's variables and data (``make_problem``), where several steps are to share them;
         without it, the step has its own, of the same values.
@@ -171,21 +204,20 @@ def build_step(
     Returns
     -------
     Step
-        Called without arguments it returns the gradients in the layout of ``gradient``;
-        ``step.gradients()`` nests them as the exercise does.
+        Called without arguments it returns the gradients in the layout of the case's gradient;
+        ``step.gradients()`` nests them as the workload does.
 
     Raises
     ------
     ValueError, TypeError
-        For unknown names or a batch that is none.
+        For unknown names or a batch that is no positive int.
     VerificationError
         When a gradient is wrong, naming the case, the tensor, the index and both values.
 
     """
-    case = make_case(network, gradient, mode, device, batch)
-    problem = problem or make_problem(network, batch, device, dtype)
-    variables = own_variables(gradient, problem)
-    step = Step(case, forward_and_backward(GRADIENTS[gradient], variables, batch), problem)
+    check_case(case)
+    problem = problem or problem_of(case, dtype)
+    step = Step(case, problem.gradient(case.gradient), problem)
     if verify:
         step.verify()
     return step

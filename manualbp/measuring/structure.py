@@ -23,16 +23,10 @@ from tensorflow.python.eager import context
 from tensorflow.python.framework import op_callbacks
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
+from manualbp.cases import Case
 from manualbp.measuring import oracle
-from manualbp.measuring.gradients import GRADIENTS
 from manualbp.measuring.problem import find_device, make_problem
-from manualbp.measuring.step import (
-    forward_and_backward,
-    in_mode,
-    make_case,
-    own_variables,
-    unpacked,
-)
+from manualbp.measuring.step import check_case, in_mode, step_function
 
 COMPILED = re.compile(r"(Cpu|Gpu)Compiler::RunBackend")
 """The profiler's event of one compilation by XLA: once in each, after optimisation."""
@@ -144,34 +138,26 @@ class BatchSequence:
     traced for, as a training function does that meets a shorter last batch.
     """
 
-    def __init__(
-        self, gradient: str, mode: str, device: str, network: str, batches: Sequence[int]
-    ) -> None:
-        self.device = find_device(device)
-        self.cases = [make_case(network, gradient, mode, device, batch) for batch in batches]
-        whole = make_problem(network, max(batches), device)
+    def __init__(self, case: Case, batches: Sequence[int]) -> None:
+        self.device = find_device(case.device)
+        self.cases = [check_case(replace(case, batch=batch)) for batch in batches]
+        sizes = {batch: make_problem(case.workload, batch, case.device) for batch in batches}
+        variables = sizes[max(batches)].variables
+        self.problems = [replace(sizes[batch], variables=variables) for batch in batches]
         with tf.device(self.device):
-            self.problems = [
-                replace(whole, inputs=whole.inputs[:batch], targets=whole.targets[:batch])
-                for batch in batches
-            ]
-        how, variables = GRADIENTS[gradient], own_variables(gradient, whole)
-
-        def loss_and_gradients(inputs: tf.Tensor, targets: tf.Tensor) -> tuple[Any, Any]:
-            return forward_and_backward(how, variables, inputs.shape[0])(inputs, targets)
-
-        self.function = in_mode(loss_and_gradients, mode)
+            self.gradient = self.problems[0].workload.gradients[case.gradient](variables, None)
+        self.function = in_mode(step_function(self.gradient), case.mode)
 
     def __call__(self) -> list[tuple[tf.Tensor, Any]]:
         """Do one call for each batch, and return each loss and gradients."""
         with tf.device(self.device):
-            return [self.function(each.inputs, each.targets) for each in self.problems]
+            return [self.function(*each.data) for each in self.problems]
 
     def verify(self) -> None:
         """Compare every call's loss and gradients, or raise ``VerificationError``."""
         for case, problem, outputs in zip(self.cases, self.problems, self(), strict=True):
             loss, gradients = outputs
-            oracle.verify(case, problem, loss, unpacked(case.gradient, gradients, problem))
+            oracle.verify(case, problem, loss, self.gradient.as_written(gradients))
 
     @property
     def traces(self) -> int:

@@ -8,24 +8,24 @@ oracles before it is timed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
-from manualbp.cases import NETWORKS, Case, check_batch, check_name
+from manualbp.cases import EXERCISE, Case, check_batch, check_name
 from manualbp.measuring import oracle, parts
 from manualbp.measuring.measure import Call
-from manualbp.measuring.problem import Problem, make_problem
+from manualbp.measuring.problem import NotHereError, Problem, make_problem
+
+NETWORKS = (EXERCISE, "wide")
+"""The workloads whose network the peers compute: ReLU layers, a sigmoid, one output."""
 
 Outputs = tuple[Any, Any]
 """The mean loss and its gradients nested as the variables are, in arrays of any library."""
 
 
-class PeerNotFoundError(ImportError):
+class PeerNotFoundError(NotHereError, ImportError):
     """A peer whose library is not installed; the message says what to install."""
 
 
@@ -120,7 +120,7 @@ PEERS = {
 """The peers by name.  The suite, the reports and the tests pick them up from here."""
 
 
-def build_peer(name: str, batch: int, network: str = "exercise") -> Call:
+def build_peer(name: str, batch: int, workload: str = EXERCISE) -> Call:
     """Build a peer's step and verify it.
 
     Parameters
@@ -129,8 +129,8 @@ def build_peer(name: str, batch: int, network: str = "exercise") -> Call:
         One of ``PEERS``.
     batch
         The number of examples.
-    network
-        One of ``manualbp.NETWORKS``; ``numba`` has a loop for three layers only.
+    workload
+        ``exercise`` or another network of its kind, as ``wide``.
 
     Returns
     -------
@@ -147,39 +147,34 @@ def build_peer(name: str, batch: int, network: str = "exercise") -> Call:
         For unknown names or a batch that is none.
 
     """
-    peer, case = find_peer(name, batch, network)
-    problem = make_problem(network, batch)
+    peer, case = find_peer(name, batch, workload)
+    problem = make_problem(workload, batch)
     step = peer.build(problem)
     oracle.verify(case, problem, *step.outputs())
     return step.call
 
 
-def build_peer_sgd(name: str, batch: int, steps: int, network: str = "exercise") -> Call:
+def build_peer_sgd(name: str, batch: int, steps: int, workload: str = EXERCISE) -> Call:
     """Build a peer's training call, ``steps`` SGD steps on one batch, and verify where it leads.
 
     Parameters, results and errors are those of :func:`build_peer`; ``ValueError`` is also raised
     for a peer that has no training call.  The learning rate is ``parts.LEARNING_RATE``.
     """
-    peer, case = find_peer(name, batch, network)
+    peer, case = find_peer(name, batch, workload)
     if peer.build_sgd is None:
         known = ", ".join(known for known, each in PEERS.items() if each.build_sgd is not None)
         raise ValueError(f"peer {name!r} has no training call: expected one of {known}")
-    problem = make_problem(network, batch)
+    problem = make_problem(workload, batch)
     training = peer.build_sgd(problem, steps, parts.LEARNING_RATE)
     training.call()
-    variables = tuple(
-        (tf.constant(np.asarray(weights)), tf.constant(np.asarray(bias)))
-        for weights, bias in training.variables()
-    )
-    trained = replace(problem, variables=variables)
-    oracle.verify_training(case, trained, steps, parts.LEARNING_RATE)
+    oracle.verify_training(case, problem, training.variables(), steps, parts.LEARNING_RATE)
     return training.call
 
 
-def find_peer(name: str, batch: int, network: str) -> tuple[Peer, Case]:
+def find_peer(name: str, batch: int, workload: str) -> tuple[Peer, Case]:
     """Return a peer and the case that messages name, or raise as :func:`build_peer` does."""
     check_name("peer", name, PEERS)
-    check_name("network", network, NETWORKS)
+    check_name("workload", workload, NETWORKS)
     check_batch(batch)
     peer = PEERS[name]
     if find_spec(peer.package) is None:
@@ -188,4 +183,4 @@ def find_peer(name: str, batch: int, network: str) -> tuple[Peer, Case]:
             f"pip install '{peer.requirement}'",
             name=peer.package,
         )
-    return peer, Case(network, name, "peer", "CPU:0", batch)
+    return peer, Case(workload, name, "peer", "CPU:0", batch)

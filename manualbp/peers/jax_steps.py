@@ -83,5 +83,5 @@ def compiled(function: Any, problem: Problem) -> PeerStep:
 
 def on_cpu(problem: Problem) -> Any:
     """Copy a problem's variables, inputs and targets to JAX's CPU, where JAX then computes."""
-    inputs, targets, variables = problem.arrays("float32")
+    variables, (inputs, targets) = problem.arrays("float32")
     return jax.device_put((variables, inputs, targets), jax.devices("cpu")[0])

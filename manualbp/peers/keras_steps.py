@@ -33,8 +33,8 @@ def build(problem: Problem) -> PeerStep:
             name="keras",
         )
     device = find_device("CPU:0")
-    inputs, targets = problem.inputs, problem.targets
-    start = [array for pair in problem.arrays("float32")[2] for array in pair]
+    inputs, targets = problem.data
+    start = [array for pair in problem.arrays("float32")[0] for array in pair]
     with tf.device(device):
         model = make_model(problem)
 
@@ -62,7 +62,7 @@ def make_model(problem: Problem) -> Any:
     widths = [int(weights.shape[1]) for weights, _ in problem.variables]
     model = keras.Sequential(
         [
-            keras.Input((int(problem.inputs.shape[1]),)),
+            keras.Input((int(problem.data[0].shape[1]),)),
             *(keras.layers.Dense(width, activation="relu") for width in widths[:-1]),
             keras.layers.Dense(widths[-1], activation="sigmoid"),
         ]

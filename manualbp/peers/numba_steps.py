@@ -167,7 +167,7 @@ def build_sgd(problem: Problem, steps: int, learning_rate: float) -> PeerTrainin
 
 def arrays(problem: Problem) -> tuple[Any, Any, list[Any]]:
     """Return inputs, targets, and the variables in the order of the loop's arguments."""
-    inputs, targets, variables = problem.arrays("float32")
+    variables, (inputs, targets) = problem.arrays("float32")
     if len(variables) != 3:
         raise ValueError(f"the loop is written for three layers, got {len(variables)}")
     return inputs, targets, [array for pair in variables for array in pair]

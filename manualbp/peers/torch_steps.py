@@ -59,7 +59,7 @@ def build_manual(problem: Problem) -> PeerStep:
 
 def tensors(problem: Problem) -> tuple[Any, Any, Any]:
     """Return a problem's inputs, targets and variables as tensors on the CPU."""
-    inputs, targets, variables = problem.arrays("float32")
+    variables, (inputs, targets) = problem.arrays("float32")
     return (
         torch.from_numpy(inputs),
         torch.from_numpy(targets),
