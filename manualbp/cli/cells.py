@@ -1,6 +1,5 @@
 """A cell of the suite, and what one process made of it."""
 
-import ast
 import math
 import re
 import signal
@@ -8,8 +7,6 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from manualbp.cases import is_measured
 
 
 @dataclass(frozen=True)
@@ -108,10 +105,3 @@ def last_line(output: str) -> str:
     """Return the last line of a program's output that says something."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1] if lines else "no output"
-
-
-def is_in_suite(parameters: dict[str, str]) -> bool:
-    """Tell whether the suite measures the case of these parameters, which are reprs."""
-    names = ("network", "gradient", "batch")
-    values = {name: ast.literal_eval(parameters[name]) for name in names if name in parameters}
-    return is_measured(values.get("network"), values.get("gradient"), values.get("batch"))

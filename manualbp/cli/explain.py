@@ -3,18 +3,17 @@
 import argparse
 import warnings
 
+from manualbp.cases import DEVICES, EXERCISE, Case
 from manualbp.cli import quiet, terminal
-
-NETWORK, DEVICE = "exercise", "CPU:0"
-"""What a case's short form leaves out."""
 
 DESCRIPTION = """
 Measure one case beside the tape's same case, in one process, and say where the time goes: the
 ratio, the parts of a step, the kernels that run, the counts of what it consists of, and what the
 machine would need at least.  A verdict in words comes first.  It takes about 15 s.
 
-CASE is network/gradient/mode/device/batch, as the suite and 'manualbp verify' write it, or in short
-gradient/mode/batch, for the exercise's network on CPU:0.
+CASE is workload/gradient/mode/device/batch, as the suite and 'manualbp verify' write it, or in
+short gradient/mode/batch, for the exercise on CPU:0.  In place of the workload, a Python file of
+your own and a colon.
 """
 
 EPILOG = """
@@ -22,6 +21,7 @@ examples:
   manualbp explain fused/eager/1
   manualbp explain fused/xla/64 --format markdown
   manualbp explain wide/chain/graph/CPU:0/512
+  manualbp explain attention.py:recompute/xla/64   a gradient in a file of your own
   manualbp explain tape/graph/4096                 where the tape's own time goes
   manualbp explain fused/xla/64 --format json | jq .arm.profile
 
@@ -37,6 +37,11 @@ One process is one value: between processes a ratio differs by 1 to 2 %, a time 
 exit status: 0 explained; 1 cannot (a wrong gradient, a device that is no CPU, a profile without
 kernels); 2 no such case, or no such device here
 """
+
+EXPECTED = (
+    "expected workload/gradient/mode/device/batch, gradient/mode/batch, "
+    "or FILE.py:gradient/mode/batch"
+)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -58,25 +63,24 @@ def run(arguments: argparse.Namespace) -> int:
     errors = terminal.console(stderr=True, soft_wrap=True)
 
     def refuse(error: Exception, status: int) -> int:
-        errors.print(f"manualbp: {error}", style="red")
+        errors.print(f"manualbp: {error}", style="red", markup=False)
         return status
 
     try:
-        names = read_case(arguments.case)
+        file, case = read_case(arguments.case)
     except ValueError as error:
         return refuse(error, 2)
     quiet.import_tensorflow()
     from manualbp.cli.explanation import print_as
     from manualbp.measuring import explain, roofline
-    from manualbp.measuring.hlo import UncountedError
     from manualbp.measuring.measure import DisturbedWarning
     from manualbp.measuring.oracle import VerificationError
     from manualbp.measuring.profile import ProfileError
-    from manualbp.measuring.step import make_case
+    from manualbp.measuring.step import check_case
     from manualbp.measuring.structure import StructureError
 
     try:
-        case = make_case(*names)
+        case = check_case(of_file(file, case))
     except ValueError as error:
         return refuse(error, 2)
     try:
@@ -85,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
             with warnings.catch_warnings(record=True) as disturbed:
                 warnings.simplefilter("always", DisturbedWarning)
                 found = explain.explain(case, machine, tell=status.update)
-    except (VerificationError, ProfileError, StructureError, UncountedError) as error:
+    except (VerificationError, ProfileError, StructureError) as error:
         return refuse(error, 1)
     for text in dict.fromkeys(str(warning.message) for warning in disturbed):
         errors.print(f"do not trust these numbers: {text}", style="red", markup=False)
@@ -93,17 +97,42 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_case(text: str) -> tuple[str, str, str, str, int]:
-    """Read a case in its long or its short form, or raise ``ValueError`` with what is expected."""
-    names = text.split("/")
+def read_case(text: str) -> tuple[str, Case]:
+    """Read a file (or nothing) and a case, or raise ``ValueError`` with what is expected.
+
+    Without a workload the case is the exercise's, or of the only one in the file: it has then
+    no name yet.
+    """
+    file, separator, rest = text.rpartition(".py:")
+    file += ".py" if separator else ""
+    names = rest.split("/")
     if len(names) == 3:
-        names = [NETWORK, *names[:2], DEVICE, names[2]]
+        names = [names[0], names[1], DEVICES[0], names[2]]
+    if len(names) == 4:
+        names = ["" if file else EXERCISE, *names]
     if len(names) != 5:
-        raise ValueError(
-            f"no case {text!r}: expected network/gradient/mode/device/batch or gradient/mode/batch"
-        )
-    network, gradient, mode, device, batch = names
+        raise ValueError(f"no case {text!r}: {EXPECTED}")
+    workload, gradient, mode, device, batch = names
     try:
-        return network, gradient, mode, device, int(batch)
+        return file, Case(workload, gradient, mode, device, int(batch))
     except ValueError:
         raise ValueError(f"no case {text!r}: the batch must be a whole number") from None
+
+
+def of_file(file: str, case: Case) -> Case:
+    """Load a case's file, if it has one, and put the name of its workload where it has none."""
+    from dataclasses import replace
+
+    from manualbp import workloads
+
+    if not file:
+        return case
+    names = [workload.name for workload in workloads.load(file)]
+    if case.workload:
+        return case
+    if len(names) > 1:
+        raise ValueError(
+            f"{file} defines {', '.join(names)}: say which, as "
+            f"{file}:{names[0]}/{case.gradient}/{case.mode}/{case.device}/{case.batch}"
+        )
+    return replace(case, workload=names[0])

@@ -4,7 +4,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from manualbp.cases import BASELINE, baseline_of
 from manualbp.cli.cells import Cell, Outcome
 from manualbp.reading.intervals import estimate
 
@@ -154,18 +153,8 @@ def describe(group: Sequence[Cell]) -> str:
 
 
 def is_answer(cell: Cell) -> bool:
-    """Tell whether a cell is part of the answer: the exercise's ratios to the tape."""
-    case = dict(zip(cell.names, cell.parameters, strict=True))
-    return cell.quantity == "ratio_to_tape" and case.get("network") == "'exercise'"
-
-
-def is_quick(cell: Cell) -> bool:
-    """Tell whether a quick look measures a cell: the answer over the tape itself.
-
-    These are the gradients and batches that the headline is about, so that it means the same.
-    """
-    case = dict(zip(cell.names, cell.parameters, strict=True))
-    return is_answer(cell) and baseline_of(case["gradient"].strip("'")) == BASELINE
+    """Tell whether a cell is part of the answer: a workload's ratios to the tape."""
+    return cell.quantity == "ratio_to_tape"
 
 
 def processes_needed(cell: Cell, samples: Sequence[float]) -> int:

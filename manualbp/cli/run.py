@@ -9,13 +9,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from manualbp.cases import DEVICES
+from manualbp.cases import DEVICES, EXERCISE, shipped_workloads
 from manualbp.cli import terminal
 from manualbp.cli.cells import Cell, Outcome
 from manualbp.cli.machine import choose_machine
-from manualbp.cli.plan import Plan, describe, is_quick
+from manualbp.cli.plan import Plan, describe, is_answer
 from manualbp.cli.progress import ticking
-from manualbp.cli.suite import PATIENCE_S, Suite, checked_out, results_folder, shared_process
+from manualbp.cli.suite import (
+    PATIENCE_S,
+    Source,
+    Suite,
+    checked_out,
+    results_folder,
+    shared_process,
+    users_files,
+)
 from manualbp.cli.tree import SuiteError, find_project
 
 MINUTES, QUICK_MINUTES = 10.0, 2.0
@@ -36,7 +44,10 @@ Measure the suite with asv in this environment, in fresh processes, and save aft
 keeps what was measured, and reports it.  A second run at the same commit adds its processes to the
 first one's.
 
-The answer comes first: the exercise's ratios to the tape, in every mode, at every batch, each in
+Measured is the exercise, the workloads that --workload names, or those in Python files of your own,
+wherever they lie: their results go to ./results, under the files' commit or a hash of them.
+
+The answer comes first: the workload's ratios to the tape, in every mode, at every batch, each in
 five processes.  Then everything else is measured once; then further processes narrow the intervals
 that still contain 1 and the widest, until all are within 1 % or the time is over.  Cells of one
 mode, device and batch share a process, and each has a value of its own in it.
@@ -50,6 +61,8 @@ examples:
   manualbp run                          everything but other libraries, in 10 minutes
   manualbp run --quick                  the answer alone, three processes a cell, in 2 minutes
   manualbp run --minutes 30             narrower intervals
+  manualbp run --workload all           every workload of ours
+  manualbp run attention.py             the workloads in a file of your own
   manualbp run --bench ratio_to_tape    one benchmark (a regular expression, as asv's)
   manualbp run --bench 'steady_step.*xla' --device CPU:0
   manualbp run --bench peers            the same step in JAX, PyTorch, Keras, numba
@@ -66,6 +79,16 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE.py", help="measure the workloads in these files"
+    )
+    parser.add_argument(
+        "--workload",
+        action="append",
+        metavar="NAME",
+        help=f"only this one (may be repeated): all, {', '.join(shipped_workloads())}, or one in "
+        f"the files (default: {EXERCISE}, or all in the files)",
     )
     parser.add_argument("--quick", action="store_true", help="the answer alone, within 2 minutes")
     parser.add_argument("--bench", metavar="REGEX", help="only benchmarks that match")
@@ -136,16 +159,19 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output.absolute()
     minutes = arguments.minutes or (QUICK_MINUTES if arguments.quick else MINUTES)
     try:
-        project = find_project()
-        source = checked_out(project)
-        machine = choose_machine(arguments.machine, results_folder(project), source.results)
+        project, source = chosen_source(arguments)
+        workloads = chosen_workloads(arguments)
+        results = source.results if source.files else results_folder(project)
+        machine = choose_machine(arguments.machine, results, source.results)
         console.print("reading the suite (imports TensorFlow once) …")
         suite = Suite(project, source, machine, arguments.bench)
-        cells = suite.cells(arguments.device)
+        cells = suite.cells(arguments.device, workloads)
         if arguments.quick:
-            cells = [replace(cell, rounds=QUICK_ROUNDS) for cell in cells if is_quick(cell)]
+            cells = [replace(cell, rounds=QUICK_ROUNDS) for cell in cells if is_answer(cell)]
         if not cells:
-            raise SuiteError("nothing to measure: --bench, --device and --quick leave no cell")
+            raise SuiteError(
+                "nothing to measure: --workload, --bench, --device and --quick leave no cell"
+            )
         if source.tree.dirty:
             console.print(
                 f"the tree has uncommitted changes: results go to {source.results}, "
@@ -166,6 +192,28 @@ def run(arguments: argparse.Namespace) -> int:
     if tally.interrupted:
         return 130
     return 2 if tally.failed else 0
+
+
+def chosen_source(arguments: argparse.Namespace) -> tuple[Path, Source]:
+    """Return the folder to run in and what is measured: a user's files, or the project."""
+    if arguments.files:
+        return Path.cwd(), users_files(arguments.files, Path.cwd())
+    project = find_project()
+    return project, checked_out(project)
+
+
+def chosen_workloads(arguments: argparse.Namespace) -> list[str] | None:
+    """Return the names of the workloads to measure; ``None`` for all."""
+    names: list[str] = arguments.workload or ([] if arguments.files else [EXERCISE])
+    if "all" in names or not names:
+        return None
+    unknown = [name for name in names if name not in shipped_workloads()]
+    if unknown and not arguments.files:
+        raise SuiteError(
+            f"unknown workload {unknown[0]!r}: expected all, {', '.join(shipped_workloads())}, "
+            "or a file of your own before it"
+        )
+    return names
 
 
 def measure(

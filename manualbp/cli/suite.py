@@ -28,20 +28,27 @@ from asv import runner, util
 from asv.benchmarks import Benchmarks
 from asv.config import Config
 from asv.environment import ExistingEnvironment
-from asv.repo import get_repo
+from asv.repo import NoRepository, get_repo
 
+import manualbp
 from manualbp.cli.cells import (
     Cell,
     Outcome,
     crashed,
-    is_in_suite,
     last_line,
     outcome,
     plain_outcome,
     timed_out,
 )
 from manualbp.cli.store import Store
-from manualbp.cli.tree import CONFIG, SuiteError, Tree, check_installation, describe_tree
+from manualbp.cli.tree import (
+    CONFIG,
+    SuiteError,
+    Tree,
+    check_installation,
+    describe_files,
+    describe_tree,
+)
 
 WITHOUT_PEERS = r"^(?!peers\.)"
 """All benchmarks but those of other libraries, which are measured only where they are asked for:
@@ -54,6 +61,9 @@ further one."""
 PATIENCE_S = 1.0
 """How long a process waits for quiet spells: further ones are tried while time remains."""
 
+USER_SUITE = Path(manualbp.__file__).parent / "measuring" / "user_suite"
+"""The suite that measures the workloads in a user's files."""
+
 DIRTY_RESULTS = Path(".asv/results-of-dirty-trees")
 
 
@@ -62,13 +72,25 @@ class Source:
     """What is measured, and where its results go.
 
     ``packages`` is a folder that comes before the environment's own packages, where what is
-    measured is not what is installed in this environment.
+    measured is not what is installed in this environment.  ``files`` are a user's own, with
+    workloads in them, where it is not the project's suite that is measured.
     """
 
     tree: Tree
     benchmarks: Path
     results: Path
     packages: Path | None = None
+    files: tuple[Path, ...] = ()
+
+    @property
+    def variables(self) -> dict[tuple[str, str], str]:
+        """The environment variables of its processes, as asv tags them."""
+        known = {}
+        if self.packages:  # asv leaves PYTHONPATH out and takes this in its place
+            known["nobuild", "ASV_PYTHONPATH"] = str(self.packages)
+        if self.files:
+            known["nobuild", "MANUALBP_WORKLOADS"] = os.pathsep.join(map(str, self.files))
+        return known
 
 
 def checked_out(project: Path) -> Source:
@@ -81,6 +103,21 @@ def checked_out(project: Path) -> Source:
         raise SuiteError(f"asv cannot read {CONFIG}: {error}") from None
     results = DIRTY_RESULTS if tree.dirty else Path(config.results_dir)
     return Source(tree, project / config.benchmark_dir, project / results)
+
+
+def users_files(paths: Sequence[str], folder: Path) -> Source:
+    """Return a user's files, to be measured by the suite that comes with the package.
+
+    Their results go to ``results`` in ``folder``, under the commit of the git checkout that the
+    first is in; where it is in none, under a hash of the files' content.
+    """
+    files = tuple(Path(path).absolute() for path in paths)
+    for file in files:
+        if not file.is_file():
+            raise SuiteError(f"{file}: no such file")
+    tree = describe_files(files)
+    results = DIRTY_RESULTS if tree.dirty else Path("results")
+    return Source(tree, USER_SUITE, folder / results, files=files)
 
 
 def results_folder(project: Path) -> Path:
@@ -100,17 +137,18 @@ class Suite:
     def __init__(self, project: Path, source: Source, machine: str, bench: str | None) -> None:
         os.chdir(project)
         self.source = source
-        # asv leaves PYTHONPATH out and takes this in its place.
-        variables = {("nobuild", "ASV_PYTHONPATH"): str(source.packages)} if source.packages else {}
         said: list[str] = []
         try:
-            config = Config.load(CONFIG)
+            config = Config() if source.files else Config.load(CONFIG)
+            if source.files:
+                config.launch_method = "forkserver"
+            repository = NoRepository() if source.files else get_repo(config)
             config.benchmark_dir = str(source.benchmarks)
             config.results_dir = str(source.results)
-            self._environment = ExistingEnvironment(config, sys.executable, {}, variables)
+            self._environment = ExistingEnvironment(config, sys.executable, {}, source.variables)
             with collected_log() as said:
                 self._benchmarks = Benchmarks.discover(
-                    *(config, get_repo(config), [self._environment], ["HEAD"]),
+                    *(config, repository, [self._environment], ["HEAD"]),
                     regex=[bench or WITHOUT_PEERS],
                 )
         except util.UserError as error:
@@ -125,8 +163,10 @@ class Suite:
         self._config = config
         self.store = Store(source.results, source.tree, machine, self._benchmarks)
 
-    def cells(self, devices: list[str] | None) -> list[Cell]:
-        """List the cells that were chosen, all of them or those on ``devices``."""
+    def cells(
+        self, devices: list[str] | None = None, workloads: Sequence[str] | None = None
+    ) -> list[Cell]:
+        """List the cells that were chosen, all of them or those on devices and of workloads."""
         cells = []
         for name, benchmark in sorted(self._benchmarks.items()):
             selected = self._benchmarks.benchmark_selection.get(name)
@@ -135,9 +175,9 @@ class Suite:
                 parameters = dict(zip(names, values, strict=True))
                 if selected is not None and index not in selected:
                     continue
-                if devices and parameters.get("device", repr(devices[0])) not in map(repr, devices):
+                if not is_among(parameters.get("device"), devices):
                     continue
-                if not is_in_suite(parameters):
+                if not is_among(parameters.get("workload"), workloads):
                     continue
                 rounds = int(benchmark.get("rounds", 1))
                 process = str(benchmark.get("process", ""))
@@ -225,6 +265,11 @@ class Suite:
                 return None, f"asv's fork server ended while this was measured: {error}", 1
             result = json.loads(file.read_text()) if status == 0 and file.is_file() else None
             return result, output, status
+
+
+def is_among(value: str | None, chosen: Sequence[str] | None) -> bool:
+    """Tell whether a parameter's repr is that of a chosen value; all are where none is chosen."""
+    return value is None or chosen is None or value in map(repr, chosen)
 
 
 @contextmanager

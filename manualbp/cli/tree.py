@@ -5,6 +5,8 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +72,17 @@ def describe_tree(project: Path) -> Tree:
             content.update(file.read_bytes())
     now = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
     return Tree(f"{content.hexdigest()[:8]}-dirty-on-{head[:8]}", dirty=True, date=now)
+
+
+def describe_files(files: Sequence[Path]) -> Tree:
+    """Find out which version of a user's files this is: their commit, or their content's hash."""
+    with suppress(SuiteError):
+        top = git(files[0].parent, "rev-parse", "--show-toplevel").strip()
+        git(Path(top), "ls-files", "--error-unmatch", "--", *map(str, files))
+        return describe_tree(Path(top))
+    content = hashlib.sha1(b"".join(file.read_bytes() for file in files)).hexdigest()
+    newest = max(file.stat().st_mtime for file in files)
+    return Tree(content, dirty=False, date=int(newest * 1000))
 
 
 def describe_commit(project: Path, revision: str) -> Tree:

@@ -6,25 +6,35 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from manualbp.cases import MODES, NETWORKS, Case
+from manualbp.cases import MODES, Case, shipped_workloads
 from manualbp.cli import quiet, terminal
 
 if TYPE_CHECKING:
     from manualbp.measuring.oracle import TensorError
 
 DESCRIPTION = """
-Build every case and compare its gradients with the eager tape, with a float64 NumPy reference
-and, computed in float64, with central differences.  Errors are the largest over the gradient's
-tensors, relative to the tensor's largest entry.
+Build every case and compare its gradients with the eager tape, with the tape in float64, with the
+workload's NumPy reference where it has one, and, computed in float64, with central differences.
+Then again with other variables and other data, which a gradient that remembers its result does not
+survive.  Errors are the largest over the gradient's tensors, relative to the tensor's largest entry.
+
+WORKLOAD is the name of one of ours or a Python file that defines one or more:
 """
 
 EPILOG = """
 examples:
-  manualbp verify
-  manualbp verify --network exercise --gradient chain --batch 7
+  manualbp verify                                      every workload of ours: some minutes
+  manualbp verify exercise --gradient chain --batch 7
+  manualbp verify attention.py --mode xla              a file of your own
+
+A file defines 'workload = manualbp.Workload(loss, variables, data, batches=...)' and its gradients;
+docs/workloads.md shows one. It is run as any program is: verify no file that you do not trust.
 
 exit status: 0 all within tolerance; 1 a mismatch, or bad arguments
 """
+
+ODD_BATCH = 7
+"""A batch that fills no vector register, beside those of the suite."""
 
 DIFFERENCE_BATCH = 8
 """Differences cost two forward passes per entry, and a wrong formula is as wrong at batch 8."""
@@ -35,16 +45,21 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "verify",
         help="compare every gradient with every oracle",
-        description=DESCRIPTION,
+        description=DESCRIPTION.rstrip(":\n") + ": " + ", ".join(shipped_workloads()) + ".",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--network", action="append", choices=list(NETWORKS))
+    parser.add_argument(
+        "workload", nargs="*", metavar="WORKLOAD", help="a name or a file (default: all of ours)"
+    )
     parser.add_argument("--gradient", action="append", metavar="NAME", help="tape, chain, fused, …")
     parser.add_argument("--mode", action="append", choices=MODES)
     parser.add_argument("--device", default="CPU:0", help="a logical device (default: %(default)s)")
     parser.add_argument(
-        "--batch", action="append", type=int, help="(default: the suite's, and 7, which is odd)"
+        "--batch",
+        action="append",
+        type=int,
+        help=f"(default: the workload's, and {ODD_BATCH}, which is odd)",
     )
     parser.set_defaults(command=run)
 
@@ -52,76 +67,93 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     quiet.import_tensorflow()
-    from manualbp.measuring.gradients import GRADIENTS
-    from manualbp.measuring.step import make_case
-
     errors = terminal.console(stderr=True, soft_wrap=True)
     try:
-        cases = [
-            make_case(network, gradient, mode, arguments.device, batch)
-            for network in arguments.network or NETWORKS
-            for gradient in arguments.gradient or GRADIENTS
-            for mode in arguments.mode or MODES
-            for batch in arguments.batch or sorted({7, *NETWORKS[network].batches})
-        ]
+        cases = chosen_cases(arguments)
     except (ValueError, TypeError) as error:
-        errors.print(f"manualbp: {error}", style="red")
+        errors.print(f"manualbp: {error}", style="red", markup=False)
         return 1
 
-    table = Table("case", "tape", "reference", "ulp", "tolerance", "differences", "verdict")
+    table = Table("case", "tape", "float64", "ulp", "tolerance", "differences", "verdict")
     mismatches: list[str] = []
+    notes: list[str] = []
     with errors.status("verifying") as status:
         for number, case in enumerate(cases, start=1):
             status.update(f"verifying {number}/{len(cases)}: {case}")
-            row, mismatch = check(case)
+            row, mismatch, noted = check(case)
             mismatches += mismatch
+            notes += noted
             table.add_row(str(case), *row, Text("mismatch", "red") if mismatch else "ok")
     console = terminal.console()
     if not console.is_terminal:
         console = terminal.console(width=120)
     console.print(table)
     for message in mismatches:
-        errors.print(message, style="red")
+        errors.print(message, style="red", markup=False)
+    for note in dict.fromkeys(notes):
+        errors.print(f"note: {note}", markup=False)
     wrong = sum("mismatch" in str(cell) for cell in table.columns[-1].cells)
     console.print(f"{len(cases)} cases, {wrong} wrong")
     return 1 if mismatches else 0
 
 
-def check(case: Case) -> tuple[list[str], list[str]]:
-    """Compare one case with every oracle: the table's cells, and a message per mismatch."""
-    from manualbp.measuring import oracle
+def chosen_cases(arguments: argparse.Namespace) -> list[Case]:
+    """List the cases that the arguments choose; raises ``ValueError`` for what there is not."""
+    from manualbp import workloads
+    from manualbp.measuring.step import check_case
+
+    names = arguments.workload or shipped_workloads()
+    cases = []
+    for workload in dict.fromkeys(one for name in names for one in workloads.named(name)):
+        known = set(workload.gradients)
+        # Of several workloads, those that have such a gradient; a name that none has is a mistake.
+        asked = [name for name in arguments.gradient or workload.gradients if name in known]
+        if not asked and len(names) == 1:
+            asked = arguments.gradient
+        cases += [
+            check_case(Case(workload.name, gradient, mode, arguments.device, batch))
+            for gradient in asked
+            for mode in arguments.mode or MODES
+            for batch in arguments.batch or sorted({ODD_BATCH, *workload.batches})
+        ]
+    if not cases:
+        raise ValueError(f"no workload has a gradient {' or '.join(arguments.gradient)}")
+    return cases
+
+
+def check(case: Case) -> tuple[list[str], list[str], list[str]]:
+    """Compare one case with every oracle: the table's cells, a message per mismatch, and notes."""
+    from manualbp.measuring import differences, oracle
     from manualbp.measuring.step import build_step
 
-    names = (case.gradient, case.mode, case.device)
-    step = build_step(*names, case.batch, case.network, verify=False)
-    gradients = step.gradients()
-    exact = build_step(*names, DIFFERENCE_BATCH, case.network, dtype="float64", verify=False)
-    found = {
-        "the eager tape": oracle.tape_errors(step.problem, gradients),
-        "the float64 reference": oracle.reference_errors(step.problem, gradients),
-        "the central difference": oracle.difference_errors(
-            exact.problem, exact.gradients(), entries=8
-        ),
-    }
     mismatches = []
+    row = ["–"] * 5
     try:
+        step = build_step(case, verify=False)
+        gradients = step.gradients()
+        tape = oracle.tape_errors(step.problem, gradients)
+        exact = oracle.exact_errors(step.problem, gradients)
+        worst = oracle.worst(exact)
+        row[:4] = [
+            "bitwise equal" if is_exact(tape) else f"{oracle.worst(tape).relative:.1e}",
+            f"{worst.relative:.1e}",
+            f"{worst.ulp:.1f}",
+            f"{worst.tolerance:.1e}",
+        ]
         step.verify()
+        step.verify_again()
     except oracle.VerificationError as error:
         mismatches.append(str(error))
-    for name, errors in found.items():
-        try:
-            oracle.require(case, name, errors)
-        except oracle.VerificationError as error:
-            mismatches.append(str(error))
-    tape, reference, differences = (oracle.worst(errors) for errors in found.values())
-    row = [
-        "bitwise equal" if is_exact(found["the eager tape"]) else f"{tape.relative:.1e}",
-        f"{reference.relative:.1e}",
-        f"{reference.ulp:.1f}",
-        f"{reference.tolerance:.1e}",
-        f"{differences.relative:.1e}",
-    ]
-    return row, list(dict.fromkeys(mismatches))
+    try:
+        small = Case(case.workload, case.gradient, case.mode, case.device, DIFFERENCE_BATCH)
+        wide = build_step(small, dtype="float64", verify=False)
+        found = differences.difference_errors(wide.problem, wide.gradients())
+        row[4] = f"{oracle.worst(found).relative:.1e}"
+        oracle.require(case, "the central difference", found)
+    except oracle.VerificationError as error:
+        mismatches.append(str(error))
+    notes = [f"{case.workload}, batch {case.batch}: {note}" for note in oracle.notes(step.problem)]
+    return row, list(dict.fromkeys(mismatches)), notes
 
 
 def is_exact(errors: "list[TensorError]") -> bool:

@@ -126,6 +126,11 @@ def expected(problem: Problem) -> Expected:
     return known
 
 
+def notes(problem: Problem) -> list[str]:
+    """Say of a problem that was verified which of its tensors cannot be checked sharply."""
+    return _known[problem].notes if problem in _known else []
+
+
 def _ask(problem: Problem, variables: Arrays) -> Expected:
     exact = _exact(problem)
     loss, gradients = _tape(exact)

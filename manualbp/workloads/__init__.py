@@ -61,3 +61,10 @@ def load(path: str | Path) -> list[Workload]:
             raise WorkloadError(f"{path}: {one.name!r} is the name of a workload that is ours")
         _loaded[one.name] = one
     return found
+
+
+def named(text: str) -> list[Workload]:
+    """Return the workloads that a user names: one of ours, or all in a Python file."""
+    if text.endswith(".py") or "/" in text or "\\" in text:
+        return load(text)
+    return [find(text)]
