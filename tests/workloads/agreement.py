@@ -1,0 +1,67 @@
+"""Loss and gradients of a workload in float64, and how far two lists of gradients are apart."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def draw(workload, batch, dtype="float64"):
+    """Variables and data as arrays of one dtype, labels as they are."""
+
+    def of_dtype(array):
+        return array.astype(dtype) if array.dtype.kind == "f" else array
+
+    random = np.random.default_rng(1)
+    drawn = workload.variables(random), workload.data(random, batch)
+    return tf.nest.map_structure(of_dtype, drawn)
+
+
+def step(workload, gradient, mode, batch, dtype="float64"):
+    """The loss and the flat list of gradients of one step, as NumPy arrays."""
+    variables, data = draw(workload, batch, dtype)
+    variables = tf.nest.map_structure(tf.Variable, variables)
+    function = traced(workload.gradients[gradient](variables, batch), mode)
+    loss, gradients = function(*map(tf.constant, data))
+    tf.nest.assert_same_structure(gradients, variables)
+    return float(loss), [array.numpy() for array in tf.nest.flatten(gradients)]
+
+
+def traced(gradient, mode):
+    """A gradient as a function in one mode."""
+
+    def loss_and_gradients(*data):
+        return gradient(*data)
+
+    if mode == "eager":
+        return loss_and_gradients
+    return tf.function(loss_and_gradients, jit_compile=mode == "xla", autograph=False)
+
+
+def distance(gradients, expected):
+    """The largest error of any tensor, each relative to its largest entry."""
+    return max(
+        np.abs(a - b).max() / np.abs(b).max() for a, b in zip(gradients, expected, strict=True)
+    )
+
+
+def slopes(workload, batch, step=1e-6):
+    """Central differences of the loss in float64, each along a random direction in one tensor.
+
+    Returns the directions and the slopes, one for each tensor, in the order of the gradients.
+    """
+    variables, data = draw(workload, batch)
+    flat = tf.nest.flatten(variables)
+    random = np.random.default_rng(3)
+    directions = [random.normal(size=array.shape) for array in flat]
+
+    def loss_beside(place, distance):
+        moved = [
+            array + distance * direction if number == place else array
+            for number, (array, direction) in enumerate(zip(flat, directions, strict=True))
+        ]
+        moved = tf.nest.map_structure(tf.constant, tf.nest.pack_sequence_as(variables, moved))
+        return float(workload.loss(moved, *map(tf.constant, data)))
+
+    return directions, [
+        (loss_beside(place, step) - loss_beside(place, -step)) / (2 * step)
+        for place in range(len(flat))
+    ]
