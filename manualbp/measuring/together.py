@@ -1,6 +1,6 @@
 """Several cells measured in one process, each with a value of its own.
 
-Cells of one network, mode, device and batch share what is slow to make: the problem, its reference,
+Cells of one workload, mode, device and batch share what is slow to make: the problem, its reference,
 the tape, the compiled programs.  Ratios over the same baseline are measured by turns
 (``measure.ratios``).  A cell that fails is one failed cell beside the others.
 """
@@ -52,7 +52,8 @@ def run_together(leader: Benchmark, names: Sequence[str]) -> dict[str, Any]:
 
 def _benchmark(name: str, leader: Benchmark) -> Benchmark:
     """Find another benchmark of the leader's suite, and give it the leader's attributes."""
-    package, _, _ = leader.func.__module__.partition(".")
+    # The last source of attributes is the suite's module; the method may be defined elsewhere.
+    package, _, _ = leader._attr_sources[-1].__name__.partition(".")
     (root,) = importlib.import_module(package).__path__
     benchmark = get_benchmark_from_name(root, name)
     benchmark._attr_sources.insert(0, leader._attr_sources[0])
