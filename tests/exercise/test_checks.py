@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from manualbp import build_step, compute_forward_pass, compute_gradients, make_variables
-from manualbp.measuring.problem import DeviceNotFoundError
+from manualbp import compute_forward_pass, compute_gradients, make_variables
 
 X, Y = [[0.3, 0.9], [0.1, 0.2]], [[1.0], [0.0]]
 
@@ -105,19 +104,3 @@ def test_forward_data(variables, data):
         compute_gradients(variables, (data[0], data[3], *data[2:]), Y)
     with pytest.raises(ValueError, match=r"targets must be \(2, 1\)"):
         compute_gradients(variables, data, [[1.0]])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        (("nonsense", "eager"), ValueError, "unknown gradient 'nonsense': .*tape, chain, fused"),
-        (("tape", "jit"), ValueError, "unknown mode 'jit': expected one of eager, graph, xla"),
-        (("tape", "eager", "GPU:7"), DeviceNotFoundError, "no device 'GPU:7' here.*CPU:0, CPU:1"),
-        (("tape", "eager", "CPU:0", 0), ValueError, "batch must be at least 1, got 0"),
-        (("tape", "eager", "CPU:0", 1.5), TypeError, "batch must be an int, got float 1.5"),
-        (("tape", "eager", "CPU:0", 1, "deep"), ValueError, "unknown network 'deep'.*exercise"),
-    ],
-)
-def test_cases(arguments, error, message):
-    with pytest.raises(error, match=message):
-        build_step(*arguments)

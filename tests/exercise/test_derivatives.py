@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from manualbp.measuring import derivatives as d
+from manualbp.exercise import derivatives as d
 
 WIDTH = 1e-6
 random = np.random.default_rng(0)

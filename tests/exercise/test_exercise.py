@@ -54,7 +54,7 @@ def test_the_chain_rule_is_bitwise_the_eager_tape(batch, mean, variables, batch_
 @pytest.mark.parametrize("batch", [1, 7, 1024, 32768])
 @pytest.mark.parametrize("mean", [False, True])
 @pytest.mark.parametrize("xla", [False, True])
-def test_compiled_the_chain_rule_is_within_the_derived_tolerance(batch, mean, xla):
+def test_compiled_the_chain_rule_is_within_the_measured_tolerance(batch, mean, xla):
     from manualbp.measuring import oracle
     from manualbp.measuring.problem import make_problem
 
@@ -65,9 +65,11 @@ def test_compiled_the_chain_rule_is_within_the_derived_tolerance(batch, mean, xl
         data = compute_forward_pass(x, y, problem.variables)
         return compute_gradients(problem.variables, data, y, batch_size=batch if mean else 1)
 
-    expected = tape_gradients(problem.inputs, problem.targets, problem.variables, mean=mean)
-    tolerances = [2 * tolerance for tolerance in oracle.tolerances(problem)]
-    errors = oracle.compare(manual(problem.inputs, problem.targets), expected, tolerances)
+    expected = flatten(tape_gradients(*problem.data, problem.variables, mean=mean))
+    tolerances = [2 * tolerance for tolerance in oracle.expected(problem).tolerances]
+    scales = [np.abs(gradient).max() for gradient in expected]
+    got = manual(*problem.data)
+    errors = oracle.compare(problem.names(), got, expected, scales, tolerances)
     assert [error for error in errors if not error.ok] == []
 
 
@@ -143,10 +145,6 @@ def test_variables_are_reproducible():
 
 
 def test_the_names_are_listed():
-    assert list(manualbp.NETWORKS) == ["exercise", "wide"]
-    assert list(manualbp.GRADIENTS) == [
-        *("tape", "chain", "fused", "augmented", "packed", "stable", "stable_tape")
-    ]
     assert list(manualbp.MODES) == ["eager", "graph", "xla"]
     assert set(manualbp.__all__) <= set(dir(manualbp))
     with pytest.raises(AttributeError, match="nonsense"):

@@ -8,33 +8,41 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manualbp import build_step, make_variables
-from manualbp.cases import MODES, NETWORKS, baseline_of, is_baseline
-from manualbp.measuring import oracle, packed, reference
-from manualbp.measuring.gradients import GRADIENTS
+from manualbp import Case, build_step, make_variables, workloads
+from manualbp.cases import MODES
+from manualbp.exercise import packed, reference
+from manualbp.measuring import oracle
 from manualbp.measuring.oracle import VerificationError
-from manualbp.measuring.step import forward_and_backward, in_mode
+from manualbp.measuring.step import in_mode, problem_of, step_function
 
+GRADIENTS = {
+    **workloads.find("exercise").gradients,
+    "logits": workloads.find("exercise-logits").gradients["fused"],
+    "logits-tape": workloads.find("exercise-logits").gradients["tape"],
+}
 OWN_LAYOUT = ["augmented", "packed"]
-FROM_LOGITS = ["stable", "stable_tape", "augmented"]
+FROM_LOGITS = ["logits", "logits-tape", "augmented"]
 
 
 def run(gradient, inputs, targets, variables, mode="eager", batch_size=None):
     """The mean loss and the nested gradients of any variables, as NumPy arrays."""
-    how = GRADIENTS[gradient]
     variables = tuple((tf.Variable(w), tf.Variable(b)) for w, b in variables)
-    own = how.layout.pack(variables)
-    function = forward_and_backward(how, own, batch_size or len(inputs))
-    loss, gradients = in_mode(function, mode)(tf.constant(inputs), tf.constant(targets))
-    nested = how.layout.unpack(gradients, variables)
+    how = GRADIENTS[gradient](variables, batch_size)
+    function = in_mode(step_function(how), mode)
+    loss, gradients = function(tf.constant(inputs), tf.constant(targets))
+    nested = how.as_written(gradients)
     return float(loss), [[np.asarray(item) for item in pair] for pair in nested]
+
+
+def as_arrays(variables, dtype):
+    return tuple((weights.astype(dtype), bias.astype(dtype)) for weights, bias in variables)
 
 
 def random_problem(widths, batch, dtype="float64", scale=1.0):
     random = np.random.default_rng(0)
     inputs = (scale * random.normal(size=(batch, widths[0]))).astype(dtype)
     targets = (random.random((batch, 1)) < 0.5).astype(dtype)
-    variables = reference.as_arrays(
+    variables = as_arrays(
         [
             (random.normal(size=(a, b)) * np.sqrt(2 / a), 0.1 * random.normal(size=b))
             for a, b in pairwise(widths)
@@ -48,8 +56,8 @@ def random_problem(widths, batch, dtype="float64", scale=1.0):
 @pytest.mark.parametrize("widths", [(2, 12, 32, 1), (3, 1), (1, 1, 1), (5, 4, 3, 2, 1)])
 def test_a_layout_holds_the_exercises_variables_and_nothing_is_lost(gradient, widths):
     variables = make_variables(widths)
-    layout = GRADIENTS[gradient].layout
-    back = layout.unpack(layout.trainable(layout.pack(variables)), variables)
+    how = GRADIENTS[gradient](variables)
+    back = how.as_written(how.trainable)
     for a, b in zip(oracle.flatten(back), oracle.flatten(variables), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -57,8 +65,8 @@ def test_a_layout_holds_the_exercises_variables_and_nothing_is_lost(gradient, wi
 @pytest.mark.parametrize("gradient", OWN_LAYOUT)
 def test_a_layout_keeps_biases_that_are_rows(gradient):
     variables = tuple((w, tf.Variable(b[None])) for w, b in make_variables())
-    layout = GRADIENTS[gradient].layout
-    back = layout.unpack(layout.trainable(layout.pack(variables)), variables)
+    how = GRADIENTS[gradient](variables)
+    back = how.as_written(how.trainable)
     assert [b.shape for _, b in back] == [(1, 12), (1, 32), (1, 1)]
 
 
@@ -68,7 +76,7 @@ def test_a_layout_keeps_biases_that_are_rows(gradient):
 def test_any_network_has_the_references_gradients(gradient, widths, batch):
     inputs, targets, variables = random_problem((*widths, 1), batch)
     loss, gradients = run(gradient, inputs, targets, variables)
-    expected_loss, expected = reference.step(inputs, targets, variables)
+    expected_loss, expected = reference.step(variables, inputs, targets)
     assert loss == pytest.approx(expected_loss, rel=1e-9)
     for a, b in zip(oracle.flatten(gradients), oracle.flatten(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-12)
@@ -99,13 +107,12 @@ def test_a_batch_size_of_one_gives_the_gradient_of_the_sum(gradient):
 @pytest.mark.parametrize("mode", MODES)
 def test_gradients_from_logits_are_right_where_the_exercises_loss_is_not(gradient, mode):
     inputs, targets, variables = random_problem((2, 12, 32, 1), 64, "float32", scale=30)
-    logits = reference.layer_outs(inputs, variables)[-1]
+    logits = reference.layer_outs(variables, inputs)[-1]
     assert 17 < np.abs(logits).max() < 1e4  # where float32's sigmoid is 0 or 1
     assert not np.isfinite(run("tape", inputs, targets, variables, mode)[0])
     loss, gradients = run(gradient, inputs, targets, variables, mode)
-    wide = reference.as_arrays(variables)
-    arrays = inputs.astype("float64"), targets.astype("float64"), wide
-    expected_loss, expected = reference.step(*arrays)
+    arrays = inputs.astype("float64"), targets.astype("float64")
+    expected_loss, expected = reference.step(as_arrays(variables, "float64"), *arrays)
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     for a, b in zip(oracle.flatten(gradients), oracle.flatten(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
@@ -123,19 +130,17 @@ def test_a_certain_and_right_prediction_keeps_its_tiny_gradient(gradient):
     ("gradient", "mode", "operation"),
     [
         *product(["augmented"], ["eager"], ["MatMul", "Relu", "ReluGrad", "Softplus", "Mean"]),
-        *product(["stable"], ["graph"], ["BiasAdd", "Sum", "SoftplusGrad", "Mul", "AddV2"]),
+        *product(["logits"], ["graph"], ["BiasAdd", "Sum", "SoftplusGrad", "Mul", "AddV2"]),
         *product(["packed"], ["xla"], ["MatMul", "BiasAdd", "Sub", "ConcatV2", "Sum"]),
     ],
 )
 def test_an_operation_wrong_by_a_thousandth_is_refused(gradient, mode, operation, monkeypatch):
     right = getattr(tf.raw_ops, operation)
+    case = Case("exercise", gradient, mode, "CPU:0", 64)
+    if gradient == "logits":
+        case = Case("exercise-logits", "fused", mode, "CPU:0", 64)
+    problem = problem_of(case)
+    oracle.expected(problem)  # the oracles are asked before anything is wrong
     monkeypatch.setattr(tf.raw_ops, operation, lambda **given: right(**given) * 1.001)
-    with pytest.raises(VerificationError, match=f"exercise/{gradient}/{mode}"):
-        build_step(gradient, mode, "CPU:0", 64)
-
-
-def test_every_gradient_has_a_baseline_and_networks_leave_out_known_ones():
-    assert {baseline_of(name) for name in GRADIENTS} == {"tape", "stable_tape"}
-    assert [name for name in GRADIENTS if is_baseline(name)] == ["tape", "stable_tape"]
-    assert baseline_of("stable") == baseline_of("stable_tape") == "stable_tape"
-    assert {name for each in NETWORKS.values() for name in each.without} < set(GRADIENTS)
+    with pytest.raises(VerificationError, match=str(case)):
+        build_step(case, problem=problem)

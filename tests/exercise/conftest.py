@@ -1,0 +1,22 @@
+import pytest
+import tensorflow as tf
+
+from manualbp import make_variables
+
+
+@pytest.fixture
+def variables():
+    return make_variables(seed=1)
+
+
+@pytest.fixture
+def batch_of():
+    """Make inputs (n, 2) and targets (n, 1)."""
+
+    def make(n, seed=0):
+        random = tf.random.Generator.from_seed(seed)
+        inputs = random.normal((n, 2))
+        targets = tf.cast(random.uniform((n, 1)) < 0.6, tf.float32)
+        return inputs, targets
+
+    return make
