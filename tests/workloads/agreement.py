@@ -65,3 +65,27 @@ def slopes(workload, batch, step=1e-6):
         (loss_beside(place, step) - loss_beside(place, -step)) / (2 * step)
         for place in range(len(flat))
     ]
+
+
+def compute(workload, name, variables, data, compiled=False):
+    """Loss and gradients by a gradient's name, at given variables and data."""
+    gradient = workload.gradients[name](variables, None)
+    return traced(gradient, "xla" if compiled else "eager")(*data)
+
+
+def distance_from_tape(workload, name, batch, dtype="float64", compiled=False):
+    """The largest relative error of loss and gradients; the tape's are eager and in float64."""
+    wanted_loss, wanted = step(workload, "tape", "eager", batch)
+    loss, gradients = step(workload, name, "xla" if compiled else "eager", batch, dtype)
+    return max(abs(loss / wanted_loss - 1), distance(gradients, wanted))
+
+
+def distances_from_differences(workload, name, batch):
+    """Each tensor's error along a random direction, relative to the central difference.
+
+    Rounding leaves about 1e-16 / step in a difference, which matters where a derivative is small.
+    """
+    _, gradients = step(workload, name, "eager", batch)
+    directions, expected = slopes(workload, batch, step=3e-5)
+    got = [np.vdot(a, b) for a, b in zip(gradients, directions, strict=True)]
+    return [abs(a - b) / abs(b) for a, b in zip(got, expected, strict=True)]
