@@ -12,8 +12,8 @@ from rich.text import Text
 from manualbp.cli import terminal
 from manualbp.measuring.explain import Arm, Explanation
 from manualbp.measuring.profile import Kernel
-from manualbp.measuring.roofline import Bound
 from manualbp.measuring.reasons import EXECUTOR, percent, us, verdict
+from manualbp.measuring.roofline import Bound
 
 TOP = 12
 """Kernels that are named; the others, if they are more than one, are summed up."""

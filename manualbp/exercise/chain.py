@@ -8,9 +8,7 @@ from manualbp.exercise import checks, derivatives
 from manualbp.exercise.network import Variables
 
 
-def backward(
-    variables: Variables, stored: Any, targets: tf.Tensor, batch_size: int
-) -> Variables:
+def backward(variables: Variables, stored: Any, targets: tf.Tensor, batch_size: int) -> Variables:
     """Chain the local derivatives from the loss back to the first layer, as the exercise does."""
     loss, predictions, _, *hidden, inputs = stored
     # nonlinearity2_out, layer2_out, nonlinearity1_out, layer1_out, inputs: the input of each

@@ -50,4 +50,5 @@ def step(variables: Arrays, inputs: Array, targets: Array) -> tuple[float, Array
 def distance_from_kinks(variables: Arrays, inputs: Array, targets: Array) -> Array:
     """Return how near each example comes to a ReLU's kink: its smallest argument, (batch,)."""
     hidden = layer_outs(variables, inputs)[:-1]
-    return np.min([np.abs(layer).min(axis=1) for layer in hidden], axis=0)
+    nearest: Array = np.min([np.abs(layer).min(axis=1) for layer in hidden], axis=0)
+    return nearest

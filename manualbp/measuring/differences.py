@@ -76,9 +76,7 @@ def _derivative(problem: Problem, variable: Any, value: Any, direction: Any) -> 
             return float(problem.workload.loss(problem.variables, *problem.data))
 
     try:
-        near, far = (
-            (loss(width) - loss(-width)) / (2 * width) for width in (WIDTH, 2 * WIDTH)
-        )
+        near, far = ((loss(width) - loss(-width)) / (2 * width) for width in (WIDTH, 2 * WIDTH))
     finally:
         variable.assign(value)
     rounding = np.finfo("float64").eps * abs(loss(0.0)) / WIDTH

@@ -11,7 +11,14 @@ import tensorflow as tf
 from manualbp.cases import Case
 from manualbp.measuring import blas, oracle
 from manualbp.measuring.problem import make_problem
-from manualbp.measuring.step import Function, Timed, build_step, check_case, problem_of, step_function
+from manualbp.measuring.step import (
+    Function,
+    Timed,
+    build_step,
+    check_case,
+    problem_of,
+    step_function,
+)
 from manualbp.workload import Gradient
 
 LEARNING_RATE = 0.01

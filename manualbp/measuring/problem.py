@@ -145,8 +145,12 @@ def paths(nest: Nest) -> list[str]:
         return [f"[{key!r}]{rest}" for key in sorted(nest) for rest in paths(nest[key])]
     if isinstance(nest, list | tuple):
         fields = getattr(nest, "_fields", None)
-        places = [f".{field}" for field in fields] if fields else map("[{}]".format, range(len(nest)))
-        return [f"{here}{rest}" for here, one in zip(places, nest, strict=True) for rest in paths(one)]
+        places = (
+            [f".{field}" for field in fields] if fields else map("[{}]".format, range(len(nest)))
+        )
+        return [
+            f"{here}{rest}" for here, one in zip(places, nest, strict=True) for rest in paths(one)
+        ]
     return [""]
 
 

@@ -48,7 +48,9 @@ def load(path: str | Path) -> list[Workload]:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise WorkloadError(f"{path}: importing it fails: {type(error).__name__}: {error}") from error
+        raise WorkloadError(
+            f"{path}: importing it fails: {type(error).__name__}: {error}"
+        ) from error
     found = [value for value in vars(module).values() if isinstance(value, Workload)]
     found = [one for one in dict.fromkeys(found) if one.loss.__module__ == name]
     if not found:

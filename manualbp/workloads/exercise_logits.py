@@ -22,9 +22,7 @@ def mean_loss(variables: Nest, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tens
     return tf.reduce_mean(losses)
 
 
-workload = exercise.make(
-    (2, 12, 32, 1), batches=(1, 8, 64, 512, 4096, 32768), loss=mean_loss
-)
+workload = exercise.make((2, 12, 32, 1), batches=(1, 8, 64, 512, 4096, 32768), loss=mean_loss)
 
 
 @workload.gradient

@@ -151,7 +151,7 @@ def test_gradients_of_another_shape_number_or_none_are_refused():
     loss, gradients = tape_of(problem)
     case = case_of("chain", batch=4)
     transposed = [[gradients[0][0].T, gradients[0][1]], *gradients[1:]]
-    with pytest.raises(VerificationError, match="chain.*weights of layer 1 has shape"):
+    with pytest.raises(VerificationError, match=r"chain.*weights of layer 1 has shape"):
         oracle.verify(case, problem, loss, transposed)
     with pytest.raises(VerificationError, match="there are 4 gradients of 6 variables"):
         oracle.verify(case, problem, loss, gradients[1:])
