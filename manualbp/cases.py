@@ -27,7 +27,7 @@ CALLS = ("function", "concrete")
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure: a workload, a gradient, a mode, a device, a batch, and how it is called.
+    """One thing to measure: workload, gradient, mode, device, batch, and how it is called.
 
     A further dimension is one more field here, with a default that its text leaves out.
     """

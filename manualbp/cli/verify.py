@@ -16,7 +16,7 @@ DESCRIPTION = """
 Build every case and compare its gradients with the eager tape, with the tape in float64, with the
 workload's NumPy reference where it has one, and, computed in float64, with central differences.
 Then again with other variables and other data, which a gradient that remembers its result does not
-survive.  Errors are the largest over the gradient's tensors, relative to the tensor's largest entry.
+survive.  Errors are the largest over the gradient's tensors, relative to a tensor's largest entry.
 
 WORKLOAD is the name of one of ours or a Python file that defines one or more:
 """

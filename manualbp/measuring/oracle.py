@@ -20,8 +20,8 @@ tolerance is :data:`LAMBDA` times the largest of
 
 n is the longest chain of additions behind an entry: each variable's longest axis, forward and
 backward; the data's rows, over which losses are summed; and some elementwise functions.  One bound
-serves all modes: XLA adds in order and Eigen in blocks, but a bound per mode would claim an order of
-summation that no release has promised.
+serves all modes: XLA adds in order and Eigen in blocks, but a bound per mode would claim an order
+of summation that no release has promised.
 
 For float32 the tolerances run from 2e-6 to a few 1e-4, so that a formula wrong by 0.1 % is refused.
 Where one is blunter, the problem sits at a kink or a sum cancels: :attr:`Expected.notes` says so.
@@ -199,7 +199,7 @@ def _require_finite(
         if not np.isfinite(value):
             raise VerificationError(
                 f"{name}: the loss itself is {value} in {dtype}: variables or data drive it out of "
-                "range (a sigmoid or a softmax that rounds to 0 or 1 has no finite logarithm)"
+                "range (a probability that rounds to 0 or 1 has no finite logarithm)"
             )
     for tensor, *both in zip(problem.names(), tape, gradients, strict=True):
         if not all(np.isfinite(values).all() for values in both):
@@ -227,8 +227,8 @@ def tape_gradients(problem: Problem) -> tuple[tf.Tensor, Nest]:
         except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
             said = str(error).partition("\n")[0]
             raise VerificationError(
-                f"{problem.workload.name}: its loss cannot be computed in {problem.dtype} ({said}); "
-                "constants must take the dtype of the variables"
+                f"{problem.workload.name}: its loss cannot be computed in {problem.dtype} "
+                f"({said}); constants must take the dtype of the variables"
             ) from error
     if loss.shape.rank != 0:
         raise VerificationError(

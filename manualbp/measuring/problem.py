@@ -1,4 +1,4 @@
-"""The data of a case: a workload's variables and one batch, the same for every gradient and mode."""
+"""The data of a case: variables and one batch, the same for every gradient and mode."""
 
 from dataclasses import dataclass, replace
 from typing import Any
