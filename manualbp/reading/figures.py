@@ -1,4 +1,4 @@
-"""Figures: one function from the table of one run, network and device to a ``Figure`` each.
+"""Figures: one function from the table of one run, workload and device to a ``Figure`` each.
 
 Everywhere colour and marker are the gradient and the line's style is the mode.  Failed cells are
 crosses and disturbed ones ≈ at a panel's bottom edge, never points; skipped cells are not drawn.
@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from manualbp.cases import BASELINE, MODES, NETWORKS
+from manualbp.cases import BASELINE, MODES, WORKLOADS
 from manualbp.reading.drawing import PlainFigure
 from manualbp.reading.frame import (
     DISTURBED,
@@ -63,7 +63,7 @@ def time_against_batch(frame: pd.DataFrame) -> Figure:
     """Draw the time per step (µs) against the batch, a panel for each mode, both axes logarithmic.
 
     Besides the gradients, with 95 % intervals: the NumPy control and the harness alone, where
-    measured.  ``frame`` holds one run, network and device (see ``select``); ``ValueError`` is
+    measured.  ``frame`` holds one run, workload and device (see ``select``); ``ValueError`` is
     raised for more than one, and when no step was measured.
     """
     steps = _of(frame, "steady_step")
@@ -101,7 +101,7 @@ def speedup_against_batch(frame: pd.DataFrame) -> Figure:
 
     Above the line of parity a gradient is faster than the tape.  The shaded zone is tape against
     tape, from the smallest to the largest process value: within it is what no difference looks
-    like; between the batches of the control it is interpolated.  ``frame`` holds one run, network
+    like; between the batches of the control it is interpolated.  ``frame`` holds one run, workload
     and device; ``ValueError`` as for ``time_against_batch``.
     """
     cells = speedups(frame)
@@ -138,7 +138,7 @@ def first_call(frame: pd.DataFrame) -> Figure:
 
     Where tracing was measured, it is the hatched foot of a bar, and the plain rest is compiling
     and running.  The batch is the smallest one measured, since the first call hardly
-    depends on it.  ``frame`` holds one run, network and device; ``ValueError`` as for
+    depends on it.  ``frame`` holds one run, workload and device; ``ValueError`` as for
     ``time_against_batch``.
     """
     calls = _of(frame, "first_call")
@@ -207,7 +207,7 @@ def _of(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 def _check(cells: pd.DataFrame, what: str) -> None:
     check_one_run(cells)
-    for column in ("network", "device"):
+    for column in ("workload", "device"):
         values = distinct(cells[column])
         if len(values) > 1:
             raise ValueError(
@@ -247,15 +247,15 @@ def _title(figure: Figure, text: str) -> None:
 
 
 def _subject(cells: pd.DataFrame) -> str:
-    network, device = cells["network"].iloc[0], cells["device"].iloc[0]
-    return f"{name_network(network)} on {device}"
+    workload, device = cells["workload"].iloc[0], cells["device"].iloc[0]
+    return f"{name_workload(workload)} on {device}"
 
 
-def name_network(network: str) -> str:
-    """Return a network's name with its widths, where it is one of the suite's."""
-    if network not in NETWORKS:
-        return network
-    return f"{network} network, {' → '.join(map(str, NETWORKS[network].widths))}"
+def name_workload(workload: str) -> str:
+    """Return a workload's name with its widths, where it is one of the suite's."""
+    if workload not in WORKLOADS:
+        return workload
+    return f"{workload} workload, {' → '.join(map(str, WORKLOADS[workload].widths))}"
 
 
 def short_commit(commit: str) -> str:

@@ -118,9 +118,9 @@ def changes_between(frame: pd.DataFrame, base: str, head: str) -> pd.DataFrame:
 
 
 def name_case(row: "Mapping[str, Any] | pd.Series[Any]") -> str:
-    """Return a line's case in words: what is given of network, peer, gradient, mode and so on."""
-    network, *rest = CASE[:-1]
-    words = [str(row[name]) for name in (network, "peer", *rest) if pd.notna(row[name])]
+    """Return a line's case in words: what is given of workload, peer, gradient, mode and so on."""
+    workload, *rest = CASE[:-1]
+    words = [str(row[name]) for name in (workload, "peer", *rest) if pd.notna(row[name])]
     numbers = [name for name in ("batch", "steps_per_call") if pd.notna(row[name])]
     words += [f"{name.replace('_', ' ')} {row[name]}" for name in numbers]
     return ", ".join([*words, row["parameters"]] if pd.notna(row["parameters"]) else words)

@@ -64,7 +64,7 @@ def test_the_order_does_not_depend_on_the_order_of_rows_even_where_nothing_tells
     "other",
     [
         {"machine": "server"},
-        {"network": "wide"},
+        {"workload": "wide"},
         {"gradient": "fused"},
         {"mode": "xla"},
         {"device": "GPU:0"},

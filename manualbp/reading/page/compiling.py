@@ -78,7 +78,7 @@ def compiling(place: Place) -> Compiling | None:
     first = tuple(_first_calls(place, calls))
     comparisons = (*_between_modes(place), *_between_gradients(place))
     table = pd.concat([calls, place.of("first_trace"), place.of("first_execution")])
-    columns = ("quantity", "network", "gradient", "mode", "device", "batch", "status", "value",
+    columns = ("quantity", "workload", "gradient", "mode", "device", "batch", "status", "value",
                "low", "high", "processes")  # fmt: skip
     return Compiling(
         place, place.name("compiling"), first, comparisons, _finding(first),
@@ -132,7 +132,7 @@ def _first_calls(place: Place, calls: pd.DataFrame) -> Iterator[FirstCall]:
             f"{words.seconds(row['value'])}, {processes(row)}" if row["status"] == OK
             else with_reason(row["status"], row)
         )  # fmt: skip
-        case = (row["network"], row["gradient"], row["mode"], row["device"], row["batch"])
+        case = (row["workload"], row["gradient"], row["mode"], row["device"], row["batch"])
         yield FirstCall(
             row["mode"], row["gradient"], place.run.looks[row["gradient"]], row["batch"],
             row["status"], row["value"], words.between_seconds(row["low"], row["high"]), trace,
@@ -213,11 +213,11 @@ def _finding(calls: tuple[FirstCall, ...]) -> str:
 def _csv(place: Place, comparisons: tuple[Comparison, ...]) -> str:
     table = pd.DataFrame(
         [
-            (place.network, place.device, c.kind, c.first, c.second, c.held, c.batch, c.cost,
+            (place.workload, place.device, c.kind, c.first, c.second, c.held, c.batch, c.cost,
              c.gain, c.result.steps, c.result.low, c.result.high, c.text)
             for c in comparisons
         ],
-        columns=["network", "device", "compared", "first", "second", "held", "batch",
+        columns=["workload", "device", "compared", "first", "second", "held", "batch",
                  "first_call_extra_s", "saved_per_step_s", "steps", "low", "high", "words"],
     )  # fmt: skip
     return to_csv(table, list(table.columns))

@@ -126,7 +126,7 @@ def named(run: Run, status: str) -> list[str]:
     """Name the cells of a status with their reasons, equal names once with their number."""
     names: dict[str, int] = {}
     for row in records(run.frame[run.frame["status"] == status]):
-        case = [row[name] for name in ("network", "peer", "gradient", "mode", "device")]
+        case = [row[name] for name in ("workload", "peer", "gradient", "mode", "device")]
         text = ", ".join(str(part) for part in case if not pd.isna(part))
         batch = "" if pd.isna(row["batch"]) else f", batch {row['batch']:,}"
         name = f"{row['quantity']}" + (f": {text}{batch}" if text else "")
@@ -198,12 +198,12 @@ def _sentence(mode: str, overalls: list[Overall]) -> str:
 def _csv(place: Place, overalls: list[Overall]) -> str:
     table = pd.DataFrame(
         [
-            (place.network, place.device, o.mode or "all", o.gradient, o.known.value, o.known.low,
+            (place.workload, place.device, o.mode or "all", o.gradient, o.known.value, o.known.low,
              o.known.high, o.best["speedup"], o.best["batch"], o.worst["speedup"],
              o.worst["batch"], o.faster, o.level, o.slower, o.failed, o.disturbed)
             for o in overalls
         ],
-        columns=["network", "device", "mode", "gradient", "speedup", "low", "high", "best",
+        columns=["workload", "device", "mode", "gradient", "speedup", "low", "high", "best",
                  "best_batch", "worst", "worst_batch", "faster", "level", "slower", "failed",
                  "disturbed"],
     )  # fmt: skip
@@ -212,9 +212,9 @@ def _csv(place: Place, overalls: list[Overall]) -> str:
 
 @dataclass(frozen=True)
 class Across:
-    """A network, device, mode and gradient in every run: a geometric mean each, or nothing."""
+    """A workload, device, mode and gradient in every run: a geometric mean each, or nothing."""
 
-    network: str
+    workload: str
     device: str
     mode: str
     gradient: str
@@ -227,6 +227,6 @@ def side_by_side(answers: Sequence[Answer], runs: Sequence[Run]) -> list[Across]
     for answer_ in answers:
         for overall in answer_.rows:
             place = answer_.place
-            key = (place.network, place.device, str(overall.mode), overall.gradient)
+            key = (place.workload, place.device, str(overall.mode), overall.gradient)
             found.setdefault(key, {})[place.run.key] = overall
     return [Across(*key, tuple(known.get(run.key) for run in runs)) for key, known in found.items()]

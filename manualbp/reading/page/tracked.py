@@ -23,7 +23,7 @@ from manualbp.reading.page.model import (
 )
 from manualbp.reading.page.svg import Line, Panel, Point
 
-_COLUMNS = ("quantity", "network", "gradient", "mode", "device", "batch", "status", "value")
+_COLUMNS = ("quantity", "workload", "gradient", "mode", "device", "batch", "status", "value")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def beside_speed(place: Place) -> Figure | None:
     table = pd.DataFrame(
         [
             {
-                **{name: row[name] for name in ("network", "gradient", "mode", "device", "batch")},
+                **{name: row[name] for name in ("workload", "gradient", "mode", "device", "batch")},
                 "error_ulp": error["value"],
                 **{name: row[name] for name in ("speedup", "low", "high")},
             }
@@ -221,7 +221,7 @@ def _entry(place: Place, row: Row | None, unit: str) -> Entry:
         return Entry(kind, GLYPHS[kind], tip=with_reason(f"{case}: {kind}", row))
     text = words.number(row["value"], unit)
     tip = f"{case}: {text}"
-    key = (row["quantity"], *(row[n] for n in ("network", "gradient", "mode", "device", "batch")))
+    key = (row["quantity"], *(row[n] for n in ("workload", "gradient", "mode", "device", "batch")))
     return Entry("ok", text.removesuffix(f" {unit}"), row["value"], place.run.rows.get(key), tip)
 
 
