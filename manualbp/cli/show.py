@@ -102,7 +102,9 @@ def show(console: Console, frame: "pd.DataFrame", found: "list[Panel]") -> None:
 
     Nothing is cut or folded, however narrow the terminal: a number without its end would mislead.
     """
+    from manualbp.cases import describe_workload
     from manualbp.reading.summary import disturbances, missing
+    from manualbp.reading.text import described
 
     plain = console.no_color or not console.is_terminal
     wide = console.options.update(max_width=10_000)
@@ -110,8 +112,13 @@ def show(console: Console, frame: "pd.DataFrame", found: "list[Panel]") -> None:
     console.print("speedup over the tape (tape's time / gradient's time)", soft_wrap=True)
     if not found:
         console.print("every cell was skipped; --device shows them all the same", soft_wrap=True)
+    workload = ""
     for panel in found:
-        title = f"{describe(panel.workload)}, {panel.mode}, {panel.device}"
+        if panel.workload != workload and describe_workload(panel.workload):
+            console.print()
+            console.print(described(panel.workload), soft_wrap=True)
+        workload = panel.workload
+        title = f"{panel.workload}, {panel.mode}, {panel.device}"
         table = draw(panel, plain=plain)
         console.width = max(console.width, Measurement.get(console, wide, table).maximum)
         console.print()
@@ -179,15 +186,6 @@ def best(panel: "Panel") -> str | None:
 def style_of(kind: str, *, plain: bool) -> str:
     """Return the style of a kind of cell: none where there is no colour."""
     return "" if plain else STYLES[kind]
-
-
-def describe(workload: str) -> str:
-    """Return a workload's name, with its widths where it is one of the suite's."""
-    from manualbp.cases import WORKLOADS
-
-    if workload not in WORKLOADS:
-        return workload
-    return f"{workload} {'-'.join(map(str, WORKLOADS[workload].widths))}"
 
 
 def words(cell: "Cell") -> str:

@@ -13,6 +13,7 @@ from manualbp.reading.frame import (
     SKIPPED,
     check_one_run,
     only,
+    places,
     speedups,
 )
 from manualbp.reading.text import in_markdown, markdown, markdown_summary
@@ -58,14 +59,14 @@ def digest(
 
 def _blocks(frame: pd.DataFrame) -> list[_Block]:
     """Return the parts, the most important first."""
-    places = summary.places(frame[frame["status"] != SKIPPED])
+    tried_places = places(frame[frame["status"] != SKIPPED])
     frame = in_markdown(frame)
     cells = speedups(frame)
     said = summary.headline(frame).splitlines()
     title = "### What a hand-written backward pass buys over the tape"
     blocks = [_Block((title, ""), (*(f"- {line}" for line in said), ""))]
     tried = cells[cells["status"] != SKIPPED]
-    for workload, device in summary.places(tried):
+    for workload, device in places(tried):
         here = tried[(tried["workload"] == workload) & (tried["device"] == device)]
         here = here.sort_values("mode", key=summary.order_of_modes, kind="stable")
         table = summary.grid(here, ["mode", "gradient"], summary.speedup_words)
@@ -79,7 +80,7 @@ def _blocks(frame: pd.DataFrame) -> list[_Block]:
         if count:
             text = summary.listed_cells(frame, status)
             blocks.append(_folded(f"{title} cells ({count})", text))
-    for workload, device in places:
+    for workload, device in tried_places:
         # The heading is said by the fold.
         _, *tables = summary.place_sections(frame, cells, markdown(workload), markdown(device), ())
         title = f"{markdown_summary(workload)} on {markdown_summary(device)}: every table"

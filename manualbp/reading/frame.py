@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from manualbp.cases import baseline_of, is_baseline, is_measured
-from manualbp.reading import journal
+from manualbp.cases import BASELINE, EXERCISE
+from manualbp.reading import journal, renamed
 from manualbp.reading.again import bench_of
 from manualbp.reading.intervals import Estimate, estimate, product, ratio
 from manualbp.reading.machines import tell_apart, whole
@@ -132,8 +132,10 @@ def load_results(path: Path | str) -> pd.DataFrame:
 
     ``path`` is a results directory, one machine's folder in it, or one result file;
     ``benchmarks.json`` is looked for in the folder itself and in the one above, a file's journal
-    (``manualbp.reading.journal``) beside it.  Batches at which a workload is not measured stand in
-    the files as skipped and are left out.
+    (``manualbp.reading.journal``) beside it.  What older files call otherwise has the names of
+    today (``manualbp.reading.renamed``).  asv stores the full product of a benchmark's parameters:
+    in one over several workloads, gradients and batches of which a workload has no value at all
+    are taken for combinations that the suite never had, and are left out.
 
     The columns (text unless a type is given; missing where a benchmark has no such parameter):
 
@@ -290,6 +292,13 @@ def select(frame: pd.DataFrame, workload: str, device: str) -> pd.DataFrame:
     return frame[(frame["workload"] == workload) & here]
 
 
+def places(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the workloads and devices of a table together: the exercise, then as they appear."""
+    pairs = frame[["workload", "device"]].dropna().drop_duplicates()
+    found = pairs.itertuples(index=False, name=None)
+    return sorted(found, key=lambda place: place[0] != EXERCISE)
+
+
 def distinct(column: Iterable[Any], first: Sequence[Any] = ()) -> list[Any]:
     """Return a column's distinct values: those in ``first`` in its order, then as they appear."""
     found = [value for value in dict.fromkeys(column) if not pd.isna(value)]
@@ -302,9 +311,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def speedups(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return how many times as fast as its tape every other gradient is, a row for each case.
-
-    The tape is the baseline, or that of the same loss formula (``cases.OTHER_BASELINES``).
+    """Return how many times as fast as the tape every other gradient is, a row for each case.
 
     Columns besides those of the run (``machine``, ``environment``, ``commit``) and of the case
     (``workload``, ``gradient``, ``mode``, ``device``, ``batch``):
@@ -329,11 +336,11 @@ def speedups(frame: pd.DataFrame) -> pd.DataFrame:
         steps = _by_case(cells, "steady_step")
         for case in dict.fromkeys([*ratios, *steps]):
             workload, gradient, *rest = case
-            if is_baseline(gradient):
+            if gradient == BASELINE:
                 continue
             outcome = _interleaved(ratios.get(case))
             if outcome is None or outcome.status == SKIPPED:
-                tape = steps.get((workload, baseline_of(gradient), *rest))
+                tape = steps.get((workload, BASELINE, *rest))
                 outcome = _separate(steps.get(case), tape) or outcome
             if outcome is not None:
                 rows.append((*run, *case, *_speedup_columns(outcome)))
@@ -514,6 +521,7 @@ def _cells(
         "unit": benchmark.get("unit") or (known.unit if known else None),
     }
     names = _parameter_names(len(params), benchmark, known)
+    cells = []
     for combination, result, values in zip(combinations, results, samples, strict=True):
         case = _case(dict(zip(names, combination, strict=True)), quantity)
         try:
@@ -524,10 +532,24 @@ def _cells(
             ) from error
         key = (name, str(shared["version"]), tuple(map(str, combination)))
         outcome |= _explained(outcome["status"], told.get(key))
-        named = is_measured(case["workload"], case["gradient"], case["batch"])
-        if outcome["status"] == OK or named:
-            bench = _bench(name, tuple(map(str, combination)))
-            yield {**shared, **case, "bench": bench, **outcome}
+        bench = _bench(name, tuple(map(str, combination)))
+        cells.append({**shared, **case, "bench": bench, **outcome})
+    several = "workload" in names and len(params[names.index("workload")]) > 1
+    yield from _of_the_suite(cells) if several else cells
+
+
+def _of_the_suite(cells: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the cells whose workload has any value with their gradient, and any at their batch."""
+    columns = ("gradient", "batch")
+    tried = {
+        (cell["workload"], column, cell[column])
+        for cell in cells
+        for column in columns
+        if cell["status"] != SKIPPED
+    }
+    for cell in cells:
+        if all((cell["workload"], column, cell[column]) in tried for column in columns):
+            yield cell
 
 
 def _column(origin: str, key: str, stored: object, count: int) -> list[Any]:
@@ -549,7 +571,7 @@ def _parameter_names(
     """Name ``count`` parameters; the suite may have changed since they were stored."""
     for names in (benchmark.get("param_names"), known.parameters if known else None):
         if names is not None and len(names) == count:
-            return list(names)
+            return renamed.parameters(names)
     return [f"param{number}" for number in range(1, count + 1)]
 
 
@@ -565,6 +587,7 @@ def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
         value = values.get(column)
         fits = type(value) is int and abs(value) < 2**63  # a bool is not a batch
         case[column] = value if fits else None
+    case["workload"], case["gradient"] = renamed.case(case["workload"], case["gradient"])
     # Another suite's batch may be a word, and then has no column either.
     rest = [f"{name}={text}" for name, text in parameters.items() if case.get(name) is None]
     case["parameters"] = ", ".join(rest) or None

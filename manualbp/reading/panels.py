@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from manualbp.cases import BASELINE, MODES, baseline_of
+from manualbp.cases import MODES
 from manualbp.reading.frame import (
     OK,
     SEPARATE,
@@ -15,6 +15,7 @@ from manualbp.reading.frame import (
     check_one_run,
     distinct,
     only,
+    places,
     records,
     speedups,
 )
@@ -52,16 +53,13 @@ class Panel:
 
     @property
     def best(self) -> tuple[tuple[str, float], ...]:
-        """The fastest gradient and its speedup over the tape at each batch that has one.
-
-        Gradients that are compared with a tape of their own are left out.
-        """
+        """The fastest gradient and its speedup over the tape at each batch that has one."""
         found = []
         for place in range(len(self.batches)):
             known = [
                 (speedup, gradient)
                 for gradient, cells in self.lines
-                if baseline_of(gradient) == BASELINE and (speedup := cells[place].speedup)
+                if (speedup := cells[place].speedup)
             ]
             if known:
                 speedup, gradient = max(known)
@@ -91,13 +89,12 @@ def panels(
     for column, names in (("workload", workloads), ("mode", modes), ("device", devices)):
         cells = only(cells, column, names)
     found = []
-    for workload in distinct(cells["workload"]):
-        for device in distinct(cells["device"]):
-            here = cells[(cells["workload"] == workload) & (cells["device"] == device)]
-            for mode in distinct(here["mode"], MODES):
-                mine = here[here["mode"] == mode]
-                if devices or (mine["status"] != SKIPPED).any():
-                    found.append(_panel(workload, mode, device, mine))
+    for workload, device in places(cells):
+        here = cells[(cells["workload"] == workload) & (cells["device"] == device)]
+        for mode in distinct(here["mode"], MODES):
+            mine = here[here["mode"] == mode]
+            if devices or (mine["status"] != SKIPPED).any():
+                found.append(_panel(workload, mode, device, mine))
     return found
 
 

@@ -14,15 +14,16 @@ from manualbp.reading import figures, page, summary
 from manualbp.reading.export import write_csv
 from manualbp.reading.frame import (
     RUN,
-    distinct,
     latest_run,
     load_results,
     of_commit,
     only,
+    places,
     select,
 )
 from manualbp.reading.history_figures import history_figure
 from manualbp.reading.history_words import changes_markdown
+from manualbp.reading.looks import looks_of
 from manualbp.reading.machines import tell_apart
 from manualbp.reading.page.picture import THEMES, picture
 from manualbp.reading.text import file_name, presentable
@@ -130,18 +131,18 @@ def _write_run(run: page.Run, output: Path) -> list[Path]:
     output.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     pictures: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for workload in distinct(frame["workload"]):
-        for device in distinct(frame["device"]):
-            here = select(frame, workload, device)
-            for file, (description, draw) in figures.FIGURES.items():
-                try:
-                    figure = draw(here)
-                except figures.NothingToDrawError:
-                    continue
-                stem = f"{file}-{file_name(workload)}-{file_name(device)}"
-                files += _save(figure, output, stem)
-                picture = (f"{description}: {workload} on {device}", f"{stem}.svg")
-                pictures.setdefault((workload, device), []).append(picture)
+    looks = looks_of(frame)
+    for workload, device in places(frame):
+        here = select(frame, workload, device)
+        for file, (description, draw) in figures.FIGURES.items():
+            try:
+                figure = draw(here, looks)
+            except figures.NothingToDrawError:
+                continue
+            stem = f"{file}-{file_name(workload)}-{file_name(device)}"
+            files += _save(figure, output, stem)
+            picture = (f"{description}: {workload} on {device}", f"{stem}.svg")
+            pictures.setdefault((workload, device), []).append(picture)
     past, drawn = _write_history(run, output)
     files += drawn
     text = output / "report.md"

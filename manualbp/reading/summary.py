@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from manualbp.cases import MODES, WORKLOADS, over_the_tape
+from manualbp.cases import MODES, describe_workload
 from manualbp.reading import beside, gaps
 from manualbp.reading.frame import (
     DISTURBED,
@@ -19,6 +19,7 @@ from manualbp.reading.frame import (
     SKIPPED,
     check_one_run,
     distinct,
+    places,
     records,
     select,
     speedups,
@@ -105,12 +106,6 @@ def markdown(frame: pd.DataFrame, pictures: Pictures | None = None) -> str:
 # ---------------------------------------------------------------- the headline
 
 
-def places(cells: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the workloads and devices together, in order of appearance."""
-    pairs = cells[["workload", "device"]].dropna().drop_duplicates()
-    return list(pairs.itertuples(index=False, name=None))
-
-
 class _Overall(NamedTuple):
     gradient: str
     known: Estimate
@@ -128,8 +123,7 @@ def _overall(cells: pd.DataFrame, gradient: str) -> _Overall | None:
 
 def _verdict(cells: pd.DataFrame) -> str:
     """Say what a mode's best gradient does, and over which batches."""
-    gradients = over_the_tape(distinct(cells["gradient"]))
-    found = [_overall(cells, gradient) for gradient in gradients]
+    found = [_overall(cells, gradient) for gradient in distinct(cells["gradient"])]
     known = [overall for overall in found if overall is not None]
     if not known:
         failed, disturbed = (int((cells["status"] == each).sum()) for each in (FAILED, DISTURBED))
@@ -235,8 +229,9 @@ def place_sections(
     """Return the Markdown of one workload on one device: its heading, then its tables."""
     here = select(frame, workload, device)
     fast = select(cells, workload, device)
-    widths = f" ({' → '.join(map(str, WORKLOADS[workload].widths))})" if workload in WORKLOADS else ""
-    parts = [f"## {workload}{widths} on {device}"]
+    parts = [f"## {workload} on {device}"]
+    described = describe_workload(workload)
+    parts += [as_markdown(described)] if described else []
     parts += [f"![{description}]({path})" for description, path in pictures]
     for mode in distinct(here.loc[here["status"] != SKIPPED, "mode"], MODES):
         ratios = fast[fast["mode"] == mode]

@@ -42,8 +42,8 @@ def test_a_figure_names_what_it_shows(complete, draw, workload):
     figure = draw(select(load_results(complete), workload, "CPU:0"))
     assert isinstance(figure, Figure)
     text = " ".join(words(figure))
-    widths = {"exercise": "2 → 12 → 32 → 1", "wide": "256 → 512 → 512 → 1"}[workload]
-    for expected in (widths, "CPU:0", "laptop", "An imagined CPU", "TensorFlow 2.21.0",
+    what = f"\n{workload}: {describe_workload(workload)}".removesuffix(": ")
+    for expected in (what, "CPU:0", "laptop", "An imagined CPU", "TensorFlow 2.21.0",
                      "commit 01234567", "8 processes", "95 %"):  # fmt: skip
         assert expected in text
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from manualbp.cases import MODES, baseline_of, is_baseline
+from manualbp.cases import BASELINE, MODES
 from manualbp.reading.breakeven import Amount, BreakEven, amount, break_even, difference, saved
 from manualbp.reading.frame import OK, SKIPPED, distinct, records
 from manualbp.reading.gaps import with_reason
@@ -175,9 +175,8 @@ def _between_gradients(place: Place) -> Iterator[Comparison]:
     first, steady = _known(place, "first_call"), _known(place, "steady_step")
     ratios = _known(place, "ratio_to_tape")
     for gradient, mode, batch in first:
-        baseline = baseline_of(gradient)
-        tape, mine = (baseline, mode, batch), (gradient, mode, batch)
-        if is_baseline(gradient) or tape not in first or tape not in steady:
+        tape, mine = (BASELINE, mode, batch), (gradient, mode, batch)
+        if gradient == BASELINE or tape not in first or tape not in steady:
             continue
         if mine in ratios:
             gain = saved(steady[tape], ratios[mine])
@@ -186,7 +185,7 @@ def _between_gradients(place: Place) -> Iterator[Comparison]:
         else:
             continue
         cost = difference(amount(first[mine]), amount(first[tape]))
-        yield _comparison("gradients", baseline, gradient, mode, mode, batch, cost, gain)
+        yield _comparison("gradients", BASELINE, gradient, mode, mode, batch, cost, gain)
 
 
 def _comparison(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from manualbp.cases import over_the_tape
 from manualbp.reading import gaps
 from manualbp.reading.frame import DISTURBED, FAILED, OK, SEPARATE, SKIPPED, distinct, records
 from manualbp.reading.intervals import Estimate, product
@@ -83,7 +82,7 @@ def answer(place: Place) -> Answer | None:
     if not found:
         return None
     # A mean over fewer cells is not the same contest.
-    best = max(_rivals(found), key=lambda overall: (overall.measured, overall.known.log))
+    best = max(found, key=lambda overall: (overall.measured, overall.known.log))
     by_mode = {
         mode: [
             overall
@@ -164,14 +163,9 @@ def _lacking(good: list[Row], tried: pd.DataFrame) -> tuple[str, ...]:
     return tuple(text for text in said if text)
 
 
-def _rivals(overalls: list[Overall]) -> list[Overall]:
-    names = over_the_tape(overall.gradient for overall in overalls)
-    return [overall for overall in overalls if overall.gradient in names]
-
-
 def _sentence(mode: str, overalls: list[Overall]) -> str:
     """Say what a mode's best gradient does, and what the others do if that is the contrary."""
-    best = max(_rivals(overalls), key=lambda overall: overall.known.log)
+    best = max(overalls, key=lambda overall: overall.known.log)
     factor = f"{best.known.value:.2f}{words.TIMES}"
     if math.isnan(best.known.low):
         text = f"{best.gradient} stands at {factor}"

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from manualbp.cases import BASELINE, MODES, WORKLOADS
-from manualbp.reading.frame import CASE, OK, SKIPPED, distinct, records, select, speedups
+from manualbp.cases import MODES, describe_workload
+from manualbp.reading.frame import CASE, OK, SKIPPED, distinct, places, records, select, speedups
 from manualbp.reading.history import change_points, history
+from manualbp.reading.looks import looks_of
 from manualbp.reading.page import svg, words
 from manualbp.reading.text import file_name, in_cells
 
@@ -60,18 +61,14 @@ class Run:
 
     @cached_property
     def looks(self) -> dict[str, int]:
-        """The look of every gradient: 0 the baseline's, the others in order of appearance."""
-        others = [name for name in distinct(self.frame["gradient"]) if name != BASELINE]
-        return {BASELINE: 0} | {
-            name: 1 + place % (svg.LOOKS - 1) for place, name in enumerate(others)
-        }
+        """The look of every gradient."""
+        return looks_of(self.frame)
 
     @cached_property
     def places(self) -> list["Place"]:
-        """The workloads and devices of which anything was tried."""
+        """The workloads and devices of which anything was tried, the exercise first."""
         tried = self.frame[self.frame["status"] != SKIPPED]
-        pairs = tried[["workload", "device"]].dropna().drop_duplicates()
-        return [Place(self, *pair) for pair in pairs.itertuples(index=False, name=None)]
+        return [Place(self, *place) for place in places(tried)]
 
     def row_of(self, cell: Row) -> int | None:
         """Return the place in the table of cells of what stands behind a speedup."""
@@ -108,10 +105,9 @@ class Place:
         return f"{self.workload} on {self.device}"
 
     @property
-    def widths(self) -> str:
-        """The workload's widths, where it is one of the suite's."""
-        known = WORKLOADS.get(self.workload)
-        return " → ".join(map(str, known.widths)) if known else ""
+    def description(self) -> str:
+        """What the workload is, where it is one of ours."""
+        return describe_workload(self.workload)
 
     def name(self, what: str) -> str:
         """Return a name for a file or an anchor."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from manualbp.cases import MODES, baseline_of
+from manualbp.cases import BASELINE, MODES
 from manualbp.reading.frame import FAILED, OK, QUANTITIES, SKIPPED, distinct, records
 from manualbp.reading.gaps import with_reason
 from manualbp.reading.page import axes, words
@@ -101,9 +101,7 @@ def structure(place: Place) -> Structure | None:
         groups.setdefault((row["quantity"], str(row["mode"]), batch), []).append(row)
     for (quantity, mode, batch), mine in groups.items():
         known = {row["gradient"]: row for row in mine}
-        entries = tuple(
-            _count(known.get(gradient), known.get(baseline_of(gradient))) for gradient in gradients
-        )
+        entries = tuple(_count(known.get(name), known.get(BASELINE)) for name in gradients)
         title = quantity.removeprefix("track_").replace("_", " ")
         title = title.removeprefix(f"{mode} ")
         lines.append((title, mode, batch, entries))
