@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from manualbp.reading.panels import Cell, Panel
 
 DESCRIPTION = """
-Print the speedups over the tape of the newest run, or of the one named: a panel for each network,
+Print the speedups over the tape of the newest run, or of the one named: a panel for each workload,
 mode and device, a line for each gradient, a column for each batch.  With --format markdown print
 the whole run for a job summary or a pull request instead, under 60 KB, details folded.
 TensorFlow is not needed.
@@ -26,7 +26,7 @@ TensorFlow is not needed.
 EPILOG = """
 examples:
   manualbp show                                     the newest run in results/
-  manualbp show --network exercise --mode eager
+  manualbp show --workload exercise --mode eager
   manualbp show --machine my-machine --commit 1a2b3c4d
   manualbp show --format markdown >> "$GITHUB_STEP_SUMMARY"
 """
@@ -69,7 +69,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     stored.add_arguments(parser)
-    parser.add_argument("--network", action="append", metavar="NAME", help="only this, repeatable")
+    parser.add_argument("--workload", action="append", metavar="NAME", help="only this, repeatable")
     parser.add_argument("--mode", action="append", metavar="NAME", help="only this, repeatable")
     parser.add_argument("--device", action="append", metavar="NAME", help="only this, repeatable")
     parser.add_argument("--format", choices=("terminal", "markdown"), default="terminal")
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     from manualbp.reading.panels import panels
     from manualbp.reading.text import presentable
 
-    chosen = (arguments.network, arguments.mode, arguments.device)
+    chosen = (arguments.workload, arguments.mode, arguments.device)
     try:
         frame = presentable(latest_run(stored.load(arguments)))
         if arguments.format == "markdown":
@@ -102,7 +102,9 @@ def show(console: Console, frame: "pd.DataFrame", found: "list[Panel]") -> None:
 
     Nothing is cut or folded, however narrow the terminal: a number without its end would mislead.
     """
+    from manualbp.cases import describe_workload
     from manualbp.reading.summary import disturbances, missing
+    from manualbp.reading.text import described
 
     plain = console.no_color or not console.is_terminal
     wide = console.options.update(max_width=10_000)
@@ -110,8 +112,13 @@ def show(console: Console, frame: "pd.DataFrame", found: "list[Panel]") -> None:
     console.print("speedup over the tape (tape's time / gradient's time)", soft_wrap=True)
     if not found:
         console.print("every cell was skipped; --device shows them all the same", soft_wrap=True)
+    workload = ""
     for panel in found:
-        title = f"{describe(panel.network)}, {panel.mode}, {panel.device}"
+        if panel.workload != workload and describe_workload(panel.workload):
+            console.print()
+            console.print(described(panel.workload), soft_wrap=True)
+        workload = panel.workload
+        title = f"{panel.workload}, {panel.mode}, {panel.device}"
         table = draw(panel, plain=plain)
         console.width = max(console.width, Measurement.get(console, wide, table).maximum)
         console.print()
@@ -179,15 +186,6 @@ def best(panel: "Panel") -> str | None:
 def style_of(kind: str, *, plain: bool) -> str:
     """Return the style of a kind of cell: none where there is no colour."""
     return "" if plain else STYLES[kind]
-
-
-def describe(network: str) -> str:
-    """Return a network's name, with its widths where it is one of the suite's."""
-    from manualbp.cases import NETWORKS
-
-    if network not in NETWORKS:
-        return network
-    return f"{network} {'-'.join(map(str, NETWORKS[network].widths))}"
 
 
 def words(cell: "Cell") -> str:

@@ -29,7 +29,7 @@ class Table(NamedTuple):
 
 
 def tables(here: pd.DataFrame) -> list[Table]:
-    """Return the tables of one network and device, without cells that were skipped."""
+    """Return the tables of one workload and device, without cells that were skipped."""
     tried = here[here["status"] != SKIPPED]
     found = []
     for title, quantities in _TABLES:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from manualbp.reading import renamed
 from manualbp.reading.frame import (
     CASE,
     COLUMNS,
@@ -86,7 +87,7 @@ def _read(path: Path) -> pd.DataFrame:
     """Read the file with its column ``status``, which older rows, or its head, may lack."""
     head = list(pd.read_csv(path, nrows=0).columns)
     names = head if "status" in head else [*head, "status"]
-    table = pd.read_csv(path, names=names, skiprows=1)[[*VALUES, "status"]]
+    table = renamed.table(pd.read_csv(path, names=names, skiprows=1))[[*VALUES, "status"]]
     return table.astype({"batch": "Int64", "value": "float64"})
 
 

@@ -1,12 +1,11 @@
 """Exact counts of two runs, compared by equality: a change of kind, whatever the clock says."""
 
 import math
-from typing import Any
 
 import pandas as pd
 
 from manualbp.reading.frame import QUANTITIES, check_one_run
-from manualbp.reading.verdicts import CELL, NOT_MEASURED, by_cell, value_of
+from manualbp.reading.verdicts import CELL, NOT_MEASURED, Cells, by_cell, named_alike, value_of
 
 
 def structure(base: pd.DataFrame, head: pd.DataFrame) -> pd.DataFrame:
@@ -19,7 +18,8 @@ def structure(base: pd.DataFrame, head: pd.DataFrame) -> pd.DataFrame:
     """
     check_one_run(base)
     check_one_run(head)
-    left, right = _exact(base), _exact(head)
+    right = _exact(head)
+    left = named_alike(_exact(base), right)
     alike = all(set(base[column].dropna()) == set(head[column].dropna()) for column in _SETTING)
     rows = []
     for cell in dict.fromkeys([*right, *left]):
@@ -47,6 +47,6 @@ def counted(frame: pd.DataFrame) -> int:
 _SETTING = ("tensorflow", "cores")
 
 
-def _exact(frame: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
+def _exact(frame: pd.DataFrame) -> Cells:
     names = [name for name, quantity in QUANTITIES.items() if quantity.exact]
     return by_cell(frame[frame["quantity"].isin(names)])

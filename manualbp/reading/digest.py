@@ -13,6 +13,7 @@ from manualbp.reading.frame import (
     SKIPPED,
     check_one_run,
     only,
+    places,
     speedups,
 )
 from manualbp.reading.text import in_markdown, markdown, markdown_summary
@@ -36,7 +37,7 @@ class _Block:
 
 def digest(
     frame: pd.DataFrame,
-    networks: Sequence[str] | None = None,
+    workloads: Sequence[str] | None = None,
     modes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
     *,
@@ -44,32 +45,32 @@ def digest(
 ) -> str:
     """Return a run in Markdown, at most ``limit`` bytes of UTF-8.
 
-    The headline and a matrix of speedups for each network and device stand open; the facts of the
+    The headline and a matrix of speedups for each workload and device stand open; the facts of the
     run, the failed and the disturbed cells and all other tables are folded.  What does not fit is
     cut at the end of a line, the least important first, and a last line says how much.  Names
     restrict it to their rows.  ``ResultsError`` is raised for a name without results.  ``frame``
     holds one run; ``ValueError`` is raised for more.
     """
     check_one_run(frame)
-    for column, names in (("network", networks), ("mode", modes), ("device", devices)):
+    for column, names in (("workload", workloads), ("mode", modes), ("device", devices)):
         frame = only(frame, column, names)
     return _fit(_blocks(frame), limit)
 
 
 def _blocks(frame: pd.DataFrame) -> list[_Block]:
     """Return the parts, the most important first."""
-    places = summary.places(frame[frame["status"] != SKIPPED])
+    tried_places = places(frame[frame["status"] != SKIPPED])
     frame = in_markdown(frame)
     cells = speedups(frame)
     said = summary.headline(frame).splitlines()
     title = "### What a hand-written backward pass buys over the tape"
     blocks = [_Block((title, ""), (*(f"- {line}" for line in said), ""))]
     tried = cells[cells["status"] != SKIPPED]
-    for network, device in summary.places(tried):
-        here = tried[(tried["network"] == network) & (tried["device"] == device)]
+    for workload, device in places(tried):
+        here = tried[(tried["workload"] == workload) & (tried["device"] == device)]
         here = here.sort_values("mode", key=summary.order_of_modes, kind="stable")
         table = summary.grid(here, ["mode", "gradient"], summary.speedup_words)
-        heading = f"**{network} on {device}: speedup over the tape**"
+        heading = f"**{workload} on {device}: speedup over the tape**"
         blocks.append(_Block((heading, ""), (*table.splitlines(), "")))
     if (cells["status"] == OK).any():
         blocks.append(_folded("How to read this", summary.HOW_TO_READ))
@@ -79,10 +80,10 @@ def _blocks(frame: pd.DataFrame) -> list[_Block]:
         if count:
             text = summary.listed_cells(frame, status)
             blocks.append(_folded(f"{title} cells ({count})", text))
-    for network, device in places:
+    for workload, device in tried_places:
         # The heading is said by the fold.
-        _, *tables = summary.place_sections(frame, cells, markdown(network), markdown(device), ())
-        title = f"{markdown_summary(network)} on {markdown_summary(device)}: every table"
+        _, *tables = summary.place_sections(frame, cells, markdown(workload), markdown(device), ())
+        title = f"{markdown_summary(workload)} on {markdown_summary(device)}: every table"
         blocks += [_folded(title, "\n\n".join(tables))] if tables else []
     return blocks
 

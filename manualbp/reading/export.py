@@ -49,7 +49,7 @@ COLUMN_NOTES = {
     "quantity": Column(_TEXT, "", "the name's last component: what is measured"),
     "kind": Column(_TEXT, "", "asv's type of benchmark: `time`, `ratio`, `track` and others"),
     "unit": Column(_TEXT, "", "unit of `value`, `low`, `high` and `samples`: `seconds` for times"),
-    "network": Column(_TEXT, "", "name of the network"),
+    "workload": Column(_TEXT, "", "name of the workload"),
     "gradient": Column(_TEXT, "", "how gradients are computed: `tape`, `chain`, `fused`"),
     "mode": Column(_TEXT, "", "how TensorFlow executes them: `eager`, `graph`, `xla`"),
     "device": Column(_TEXT, "", "logical device: `CPU:0`, `GPU:0`"),

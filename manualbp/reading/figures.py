@@ -1,12 +1,12 @@
-"""Figures: one function from the table of one run, network and device to a ``Figure`` each.
+"""Figures: one function from the table of one run, workload and device to a ``Figure`` each.
 
 Everywhere colour and marker are the gradient and the line's style is the mode.  Failed cells are
 crosses and disturbed ones ≈ at a panel's bottom edge, never points; skipped cells are not drawn.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from manualbp.cases import BASELINE, MODES, NETWORKS
+from manualbp.cases import MODES
 from manualbp.reading.drawing import PlainFigure
 from manualbp.reading.frame import (
     DISTURBED,
@@ -27,12 +27,14 @@ from manualbp.reading.frame import (
     records,
     speedups,
 )
+from manualbp.reading.looks import looks_of
+from manualbp.reading.text import described
 
 # Okabe and Ito's palette for every kind of colour vision; the order keeps neighbours far apart.
 # Yellow is left out, too faint for a line on white, and vermilion comes last, near the crosses.
-_PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-_MARKERS = ("s", "^", "D", "v", "P", "p")
-_BASELINE_COLOUR, _BASELINE_MARKER = "#000000", "o"
+# The first is the tape's.
+_COLOURS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "p")
 GREY, RED = "#777777", "#CC0000"
 
 LINES = {"eager": "-", "graph": "--", "xla": "-."}
@@ -55,20 +57,29 @@ _CROSS_HEIGHT = 0.06
 """Failed gradients are crosses one above the other, each this share of a panel's height."""
 
 
+Looks = Mapping[str, int]
+"""The gradients' looks (``manualbp.reading.looks``)."""
+
+Marks = Mapping[str, tuple[str, str]]
+"""The gradients' colours and markers."""
+
+
 class NothingToDrawError(ValueError):
     """No cell that a figure shows was tried."""
 
 
-def time_against_batch(frame: pd.DataFrame) -> Figure:
+def time_against_batch(frame: pd.DataFrame, looks: Looks | None = None) -> Figure:
     """Draw the time per step (µs) against the batch, a panel for each mode, both axes logarithmic.
 
     Besides the gradients, with 95 % intervals: the NumPy control and the harness alone, where
-    measured.  ``frame`` holds one run, network and device (see ``select``); ``ValueError`` is
-    raised for more than one, and when no step was measured.
+    measured.  ``frame`` holds one run, workload and device (see ``select``), ``looks`` the
+    gradients' looks in the whole run, by default those in the frame alone; ``ValueError`` is raised
+    for more than one, and when no step was measured.
     """
     steps = _of(frame, "steady_step")
     figure, panels = _panels(steps, "Time per step")
-    drawn = [_draw_gradients(axes, steps, mode, frame, 1e6) for mode, axes in panels.items()]
+    marks = _marks(frame, looks)
+    drawn = [_draw_gradients(axes, steps, mode, marks, 1e6) for mode, axes in panels.items()]
     for mode, axes in panels.items():
         _draw_yardstick(axes, _of(frame, "steady_numpy"), ":")
         empty = _of(frame, "steady_empty")
@@ -85,7 +96,7 @@ def time_against_batch(frame: pd.DataFrame) -> Figure:
     first.yaxis.set_major_formatter(FuncFormatter(_plain))
     first.yaxis.set_minor_locator(NullLocator())
     _batch_axis(panels.values(), steps)
-    legend = _gradient_handles(frame, steps)
+    legend = _gradient_handles(marks, steps)
     if (_of(frame, "steady_numpy")["status"] == OK).any():
         legend.append(Line2D([], [], color=GREY, ls=":", lw=1.2, label="NumPy (control)"))
     if (_of(frame, "steady_empty")["status"] == OK).any():
@@ -96,12 +107,12 @@ def time_against_batch(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def speedup_against_batch(frame: pd.DataFrame) -> Figure:
+def speedup_against_batch(frame: pd.DataFrame, looks: Looks | None = None) -> Figure:
     """Draw the speedup over the tape against the batch, a panel for each mode.
 
     Above the line of parity a gradient is faster than the tape.  The shaded zone is tape against
     tape, from the smallest to the largest process value: within it is what no difference looks
-    like; between the batches of the control it is interpolated.  ``frame`` holds one run, network
+    like; between the batches of the control it is interpolated.  ``frame`` holds one run, workload
     and device; ``ValueError`` as for ``time_against_batch``.
     """
     cells = speedups(frame)
@@ -109,11 +120,12 @@ def speedup_against_batch(frame: pd.DataFrame) -> Figure:
     cells = cells.rename(columns={"speedup": "value"})
     control = _of(frame, "ratio_tape_to_tape")
     _batch_axis(panels.values(), cells)
+    marks = _marks(frame, looks)
     drawn = []
     for mode, axes in panels.items():
         axes.axhline(1, color="#000000", lw=0.8, zorder=1)
         _draw_zone(axes, control[control["mode"] == mode])
-        drawn.append(_draw_gradients(axes, cells, mode, frame, 1.0))
+        drawn.append(_draw_gradients(axes, cells, mode, marks, 1.0))
     first = next(iter(panels.values()))
     first.set_yscale("log")
     first.set_ylabel("speedup over the tape\n(tape time ÷ gradient time)")
@@ -124,7 +136,7 @@ def speedup_against_batch(frame: pd.DataFrame) -> Figure:
             text, (1.01, 1), (0, y), xycoords=last.get_yaxis_transform(),
             textcoords="offset points", ha="left", va=side, fontsize=8, color=GREY,
         )  # fmt: skip
-    legend = _gradient_handles(frame, cells)
+    legend = _gradient_handles(marks, cells)
     if (control["status"] == OK).any():
         legend.append(Patch(color=GREY, alpha=0.25, lw=0, label="tape against tape (A/A)"))
     apart = cells[(cells["source"] == SEPARATE) & (cells["status"] == OK)]
@@ -133,12 +145,12 @@ def speedup_against_batch(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def first_call(frame: pd.DataFrame) -> Figure:
+def first_call(frame: pd.DataFrame, looks: Looks | None = None) -> Figure:
     """Draw the time of the first call (s) as bars for each mode and gradient, at one batch.
 
     Where tracing was measured, it is the hatched foot of a bar, and the plain rest is compiling
     and running.  The batch is the smallest one measured, since the first call hardly
-    depends on it.  ``frame`` holds one run, network and device; ``ValueError`` as for
+    depends on it.  ``frame`` holds one run, workload and device; ``ValueError`` as for
     ``time_against_batch``.
     """
     calls = _of(frame, "first_call")
@@ -148,6 +160,7 @@ def first_call(frame: pd.DataFrame) -> Figure:
     traces = _of(frame, "first_trace")
     traces = traces[(traces["batch"] == batch) & (traces["status"] == OK)]
     trace = {(row["mode"], row["gradient"]): row["value"] for row in records(traces)}
+    marks = _marks(frame, looks)
     gradients, modes = distinct(calls["gradient"]), distinct(calls["mode"], MODES)
     figure = _figure(max(7.5, 0.55 * len(gradients) * len(modes) + 2.5))
     axes = figure.add_subplot()
@@ -155,7 +168,7 @@ def first_call(frame: pd.DataFrame) -> Figure:
     top = calls["high"].fillna(calls["value"]).max()
     for row in records(calls):
         gradient = row["gradient"]
-        colour, marker = look(frame, gradient)
+        colour, marker = marks[gradient]
         place = (gradients.index(gradient) - (len(gradients) - 1) / 2) * width
         x = modes.index(row["mode"]) + place
         if row["status"] in (FAILED, DISTURBED):
@@ -178,19 +191,26 @@ def first_call(frame: pd.DataFrame) -> Figure:
     axes.set_xlabel("mode")
     axes.spines[["top", "right"]].set_visible(False)
     legend: list[Line2D | Patch] = [
-        Patch(color=look(frame, gradient)[0], label=gradient) for gradient in gradients
+        Patch(color=marks[gradient][0], label=gradient) for gradient in gradients
     ]
     if trace:
         legend.append(
             Patch(facecolor=GREY, hatch="////", edgecolor="#FFFFFF", lw=0, label="of it, tracing")
         )
     legend += _status_handles(calls)
-    _title(figure, f"First call, batch {batch}: {_subject(calls)}")
+    _title(figure, f"First call, batch {batch}", calls)
     _finish(figure, frame, calls, legend)
     return figure
 
 
-FIGURES: dict[str, tuple[str, Callable[[pd.DataFrame], Figure]]] = {
+class Draw(Protocol):
+    """A function that draws one figure."""
+
+    def __call__(self, frame: pd.DataFrame, looks: Looks | None = None) -> Figure:
+        """Draw the figure of one run, workload and device."""
+
+
+FIGURES: dict[str, tuple[str, Draw]] = {
     "speedup": ("Speedup over the tape", speedup_against_batch),
     "time": ("Time per step", time_against_batch),
     "first-call": ("First call", first_call),
@@ -207,7 +227,7 @@ def _of(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 def _check(cells: pd.DataFrame, what: str) -> None:
     check_one_run(cells)
-    for column in ("network", "device"):
+    for column in ("workload", "device"):
         values = distinct(cells[column])
         if len(values) > 1:
             raise ValueError(
@@ -232,7 +252,7 @@ def _panels(cells: pd.DataFrame, what: str) -> tuple[Figure, dict[str, Axes]]:
     modes = distinct(tried["mode"], MODES)
     figure = _figure(2.9 * len(modes) + 1.8)
     grid = figure.subplots(1, len(modes), sharex=True, sharey=True, squeeze=False)
-    _title(figure, f"{what}: {_subject(cells)}")
+    _title(figure, what, cells)
     panels = dict(zip(modes, grid[0], strict=True))
     for mode, axes in panels.items():
         axes.set_title(_PANELS.get(mode, mode), fontsize=9)
@@ -242,20 +262,10 @@ def _panels(cells: pd.DataFrame, what: str) -> tuple[Figure, dict[str, Axes]]:
     return figure, panels
 
 
-def _title(figure: Figure, text: str) -> None:
+def _title(figure: Figure, what: str, cells: pd.DataFrame) -> None:
+    workload, device = cells["workload"].iloc[0], cells["device"].iloc[0]
+    text = f"{what} on {device}\n{described(workload)}"
     figure.suptitle(text, x=0.01, ha="left", fontsize=11)
-
-
-def _subject(cells: pd.DataFrame) -> str:
-    network, device = cells["network"].iloc[0], cells["device"].iloc[0]
-    return f"{name_network(network)} on {device}"
-
-
-def name_network(network: str) -> str:
-    """Return a network's name with its widths, where it is one of the suite's."""
-    if network not in NETWORKS:
-        return network
-    return f"{network} network, {' → '.join(map(str, NETWORKS[network].widths))}"
 
 
 def short_commit(commit: str) -> str:
@@ -299,20 +309,21 @@ def _processes(counts: "pd.Series[int]") -> str:
 # ---------------------------------------------------------------- marks
 
 
-def look(frame: pd.DataFrame, gradient: str) -> tuple[str, str]:
-    """Return a gradient's colour and marker: the tape's own, the others' by order in the run."""
-    if gradient == BASELINE:
-        return _BASELINE_COLOUR, _BASELINE_MARKER
-    others = [name for name in distinct(frame["gradient"]) if name != BASELINE]
-    place = others.index(gradient)
-    return _PALETTE[place % len(_PALETTE)], _MARKERS[place % len(_MARKERS)]
+def mark_of(look: int) -> tuple[str, str]:
+    """Return the colour and the marker of a gradient's look."""
+    return tuple(zip(_COLOURS, _MARKERS, strict=True))[look]
 
 
-def _gradient_handles(frame: pd.DataFrame, cells: pd.DataFrame) -> list[Line2D | Patch]:
+def _marks(frame: pd.DataFrame, looks: Looks | None) -> Marks:
+    known = looks_of(frame) if looks is None else looks
+    return {gradient: mark_of(look) for gradient, look in known.items()}
+
+
+def _gradient_handles(marks: Marks, cells: pd.DataFrame) -> list[Line2D | Patch]:
     """Return the legend's entries for the gradients of ``cells``, and for what has no value."""
     handles: list[Line2D | Patch] = []
     for gradient in distinct(cells["gradient"]):
-        colour, marker = look(frame, gradient)
+        colour, marker = marks[gradient]
         handles.append(Line2D([], [], color=colour, marker=marker, ms=5, label=gradient))
     return [*handles, *_status_handles(cells)]
 
@@ -328,14 +339,12 @@ def disturbed_handle() -> Line2D:
     return Line2D([], [], ls="none", label="disturbed: busy machine", **DISTURBED_MARK)
 
 
-def _draw_gradients(
-    axes: Axes, cells: pd.DataFrame, mode: str, frame: pd.DataFrame, scale: float
-) -> bool:
+def _draw_gradients(axes: Axes, cells: pd.DataFrame, mode: str, marks: Marks, scale: float) -> bool:
     """Draw a mode's gradients, values times ``scale``; return whether any has a mark instead."""
     here = cells[cells["mode"] == mode]
     gradients = distinct(cells["gradient"])
     for place, gradient in enumerate(gradients):
-        colour, marker = look(frame, gradient)
+        colour, marker = marks[gradient]
         shift = _DODGE ** (place - (len(gradients) - 1) / 2)
         mine = here[here["gradient"] == gradient].sort_values("batch")
         good = records(mine[mine["status"] == OK])

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from manualbp.cases import baseline_of, is_baseline, is_measured
-from manualbp.reading import journal
+from manualbp.cases import BASELINE, EXERCISE
+from manualbp.reading import journal, renamed
 from manualbp.reading.again import bench_of
 from manualbp.reading.intervals import Estimate, estimate, product, ratio
 from manualbp.reading.machines import tell_apart, whole
@@ -29,7 +29,7 @@ INTERLEAVED, SEPARATE = "interleaved", "separate"
 RUN = ["machine", "environment", "commit"]
 """The columns that tell one run from another."""
 
-CASE = ["network", "gradient", "mode", "device", "batch"]
+CASE = ["workload", "gradient", "mode", "device", "batch"]
 """The columns that tell one case from another."""
 
 COLUMNS = [
@@ -62,16 +62,16 @@ class Quantity(NamedTuple):
     context: bool = False
 
 
-_NO_GRADIENT = ("network", "mode", "device", "batch")
-_NO_MODE = ("network", "gradient", "device", "batch")
-_NO_DEVICE = ("network", "gradient", "mode", "batch")
-_NO_BATCH = ("network", "gradient", "mode", "device")
+_NO_GRADIENT = ("workload", "mode", "device", "batch")
+_NO_MODE = ("workload", "gradient", "device", "batch")
+_NO_DEVICE = ("workload", "gradient", "mode", "batch")
+_NO_BATCH = ("workload", "gradient", "mode", "device")
 
 QUANTITIES = {
     "steady_step": Quantity("time", "seconds", tuple(CASE)),
     "steady_forward": Quantity("time", "seconds", tuple(CASE)),
     "steady_backward": Quantity("time", "seconds", _NO_MODE),
-    "steady_numpy": Quantity("time", "seconds", ("network", "batch")),
+    "steady_numpy": Quantity("time", "seconds", ("workload", "batch")),
     "steady_empty": Quantity("time", "seconds", _NO_GRADIENT),
     "steady_sgd": Quantity("time", "seconds", (*CASE, "steps_per_call")),
     "first_call": Quantity("time", "seconds", tuple(CASE)),
@@ -82,12 +82,12 @@ QUANTITIES = {
     "ratio_to_numpy": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_concrete_to_call": Quantity("ratio", "ratio", tuple(CASE)),
     "ratio_tape_to_tape": Quantity("ratio", "ratio", _NO_GRADIENT),
-    "ratio_numpy_to_numpy": Quantity("ratio", "ratio", ("network",)),
-    "ratio_peer_to_numpy": Quantity("ratio", "ratio", ("network", "peer", "batch"), context=True),
+    "ratio_numpy_to_numpy": Quantity("ratio", "ratio", ("workload",)),
+    "ratio_peer_to_numpy": Quantity("ratio", "ratio", ("workload", "peer", "batch"), context=True),
     "ratio_to_jax": Quantity("ratio", "ratio", _NO_DEVICE, context=True),
     "ratio_sgd_to_floor": Quantity("ratio", "ratio", _NO_DEVICE, context=True),
     "ratio_peer_sgd_to_floor": Quantity(
-        "ratio", "ratio", ("network", "peer", "batch"), context=True
+        "ratio", "ratio", ("workload", "peer", "batch"), context=True
     ),
     "track_error_ulp": Quantity("track", "ulp", tuple(CASE)),
     "track_peak_memory": Quantity("track", "bytes", tuple(CASE)),
@@ -102,7 +102,7 @@ QUANTITIES = {
     "track_xla_temporary_bytes": Quantity("track", "bytes", _NO_MODE, exact=True),
     "track_traces": Quantity("track", "traces", _NO_BATCH, exact=True),
     "track_compilations": Quantity(
-        "track", "compilations", ("network", "gradient", "device"), exact=True
+        "track", "compilations", ("workload", "gradient", "device"), exact=True
     ),
 }
 """The suite's benchmarks by the last component of their names.
@@ -132,8 +132,10 @@ def load_results(path: Path | str) -> pd.DataFrame:
 
     ``path`` is a results directory, one machine's folder in it, or one result file;
     ``benchmarks.json`` is looked for in the folder itself and in the one above, a file's journal
-    (``manualbp.reading.journal``) beside it.  Batches at which a network is not measured stand in
-    the files as skipped and are left out.
+    (``manualbp.reading.journal``) beside it.  What older files call otherwise has the names of
+    today (``manualbp.reading.renamed``).  asv stores the full product of a benchmark's parameters:
+    in one over several workloads, gradients and batches of which a workload has no value at all
+    are taken for combinations that the suite never had, and are left out.
 
     The columns (text unless a type is given; missing where a benchmark has no such parameter):
 
@@ -151,7 +153,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
     - ``version``: of the benchmark; numbers of two versions are not to be compared
     - ``kind``: asv's type of benchmark, among others ``time``, ``ratio`` and ``track``
     - ``unit``: of ``value``, ``low``, ``high`` and ``samples``; ``seconds`` for times
-    - ``network``, ``gradient``, ``mode``, ``device``: the case's names
+    - ``workload``, ``gradient``, ``mode``, ``device``: the case's names
     - ``batch``: examples in a step (Int64)
     - ``peer``: the step in another library, for the ratios of those
     - ``steps_per_call``: SGD steps in one call, for ``steady_sgd`` (Int64)
@@ -284,10 +286,17 @@ def check_one_run(frame: pd.DataFrame) -> None:
         raise ValueError(f"expected the rows of one run, got {count} runs; see latest_run and runs")
 
 
-def select(frame: pd.DataFrame, network: str, device: str) -> pd.DataFrame:
-    """Return a network's rows on a device, those that concern no device (NumPy's) included."""
+def select(frame: pd.DataFrame, workload: str, device: str) -> pd.DataFrame:
+    """Return a workload's rows on a device, those that concern no device (NumPy's) included."""
     here = (frame["device"] == device) | frame["device"].isna()
-    return frame[(frame["network"] == network) & here]
+    return frame[(frame["workload"] == workload) & here]
+
+
+def places(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the workloads and devices of a table together: the exercise, then as they appear."""
+    pairs = frame[["workload", "device"]].dropna().drop_duplicates()
+    found = pairs.itertuples(index=False, name=None)
+    return sorted(found, key=lambda place: place[0] != EXERCISE)
 
 
 def distinct(column: Iterable[Any], first: Sequence[Any] = ()) -> list[Any]:
@@ -302,12 +311,10 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def speedups(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return how many times as fast as its tape every other gradient is, a row for each case.
-
-    The tape is the baseline, or that of the same loss formula (``cases.OTHER_BASELINES``).
+    """Return how many times as fast as the tape every other gradient is, a row for each case.
 
     Columns besides those of the run (``machine``, ``environment``, ``commit``) and of the case
-    (``network``, ``gradient``, ``mode``, ``device``, ``batch``):
+    (``workload``, ``gradient``, ``mode``, ``device``, ``batch``):
 
     - ``status``: ``ok``, ``failed``, ``skipped`` or ``disturbed``; a failed or disturbed
       interleaved ratio makes the case so, even if separate times exist
@@ -328,12 +335,12 @@ def speedups(frame: pd.DataFrame) -> pd.DataFrame:
         ratios = _by_case(cells, "ratio_to_tape")
         steps = _by_case(cells, "steady_step")
         for case in dict.fromkeys([*ratios, *steps]):
-            network, gradient, *rest = case
-            if is_baseline(gradient):
+            workload, gradient, *rest = case
+            if gradient == BASELINE:
                 continue
             outcome = _interleaved(ratios.get(case))
             if outcome is None or outcome.status == SKIPPED:
-                tape = steps.get((network, baseline_of(gradient), *rest))
+                tape = steps.get((workload, BASELINE, *rest))
                 outcome = _separate(steps.get(case), tape) or outcome
             if outcome is not None:
                 rows.append((*run, *case, *_speedup_columns(outcome)))
@@ -514,6 +521,7 @@ def _cells(
         "unit": benchmark.get("unit") or (known.unit if known else None),
     }
     names = _parameter_names(len(params), benchmark, known)
+    cells = []
     for combination, result, values in zip(combinations, results, samples, strict=True):
         case = _case(dict(zip(names, combination, strict=True)), quantity)
         try:
@@ -524,10 +532,24 @@ def _cells(
             ) from error
         key = (name, str(shared["version"]), tuple(map(str, combination)))
         outcome |= _explained(outcome["status"], told.get(key))
-        named = is_measured(case["network"], case["gradient"], case["batch"])
-        if outcome["status"] == OK or named:
-            bench = _bench(name, tuple(map(str, combination)))
-            yield {**shared, **case, "bench": bench, **outcome}
+        bench = _bench(name, tuple(map(str, combination)))
+        cells.append({**shared, **case, "bench": bench, **outcome})
+    several = "workload" in names and len(params[names.index("workload")]) > 1
+    yield from _of_the_suite(cells) if several else cells
+
+
+def _of_the_suite(cells: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the cells whose workload has any value with their gradient, and any at their batch."""
+    columns = ("gradient", "batch")
+    tried = {
+        (cell["workload"], column, cell[column])
+        for cell in cells
+        for column in columns
+        if cell["status"] != SKIPPED
+    }
+    for cell in cells:
+        if all((cell["workload"], column, cell[column]) in tried for column in columns):
+            yield cell
 
 
 def _column(origin: str, key: str, stored: object, count: int) -> list[Any]:
@@ -549,13 +571,13 @@ def _parameter_names(
     """Name ``count`` parameters; the suite may have changed since they were stored."""
     for names in (benchmark.get("param_names"), known.parameters if known else None):
         if names is not None and len(names) == count:
-            return list(names)
+            return renamed.parameters(names)
     return [f"param{number}" for number in range(1, count + 1)]
 
 
 def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
     """Return the columns of a case from the reprs that asv stores."""
-    names = ("network", "gradient", "mode", "device", "peer")
+    names = ("workload", "gradient", "mode", "device", "peer")
     numbers = ("batch", "steps_per_call")
     values = {name: _literal(parameters[name]) for name in (*names, *numbers) if name in parameters}
     case: dict[str, Any] = {}
@@ -565,6 +587,7 @@ def _case(parameters: Mapping[str, str], quantity: str) -> dict[str, Any]:
         value = values.get(column)
         fits = type(value) is int and abs(value) < 2**63  # a bool is not a batch
         case[column] = value if fits else None
+    case["workload"], case["gradient"] = renamed.case(case["workload"], case["gradient"])
     # Another suite's batch may be a word, and then has no column either.
     rest = [f"{name}={text}" for name, text in parameters.items() if case.get(name) is None]
     case["parameters"] = ", ".join(rest) or None

@@ -16,7 +16,7 @@ from manualbp.reading.frame import DISTURBED, OK, SKIPPED, distinct, records
 NAMED = 6
 """Groups of cells named in one sentence; the rest are counted, and listed elsewhere."""
 
-_GROUP = ["network", "device", "quantity", "peer", "steps_per_call", "parameters"]
+_GROUP = ["workload", "device", "quantity", "peer", "steps_per_call", "parameters"]
 
 _Row = Mapping[str, Any]
 
@@ -51,7 +51,7 @@ def never_quiet(frame: pd.DataFrame) -> str:
 
 
 def gaps(cells: pd.DataFrame) -> str:
-    """Say which speedups of one network and device have no interval, and which were not reached.
+    """Say which speedups of one workload and device have no interval, and which were not reached.
 
     ``cells`` are rows of ``speedups``.  A cell that was skipped for a known reason was reached.
     Nothing is said where every cell has an interval.

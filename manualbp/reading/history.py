@@ -48,20 +48,23 @@ def history(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table of ``load_results`` as lines over commits.
 
     A line is one case of one quantity on one machine (the columns in ``SERIES``) and has one row
-    for each commit.  Rows stand line by line, and in a line by the commit's date; commits of one
-    date by when they were measured.  Where a commit was measured in several environments, a line
-    keeps the environment of the commit that follows, and at its end the one measured last.  Rows
-    that the columns cannot tell apart are left out, for none is known to be the right one.  The
-    columns are those of ``load_results`` and
+    for each commit; a quantity of ours is one line in whichever benchmark a commit has it.  Rows
+    stand line by line, and in a line by the commit's date; commits of one date by when they were
+    measured.  Where a commit was measured in several environments, a line keeps the environment of
+    the commit that follows, and at its end the one measured last.  Rows that the columns cannot
+    tell apart are left out, for none is known to be the right one.  The columns are those of
+    ``load_results`` and
 
     - ``series``: the line's number (int)
     - ``place``: the commit's place in the order of its machine's commits, from 0 (int)
     - ``tensorflow_changed``, ``environment_changed``, ``cpu_changed`` (the processor or the number
       of cores): whether it differs from what was last recorded in the line (bool)
     """
-    alike = frame.duplicated([*SERIES, "commit", "environment"], keep=False)
+    foreign = frame["benchmark"].where(~frame["quantity"].isin(list(QUANTITIES)))
+    told = frame.assign(benchmark=foreign)
+    alike = told.duplicated([*SERIES, "commit", "environment"], keep=False)
     lines = frame[~alike].copy()
-    lines["series"] = lines.groupby(SERIES, sort=False, dropna=False).ngroup()
+    lines["series"] = told[~alike].groupby(SERIES, sort=False, dropna=False).ngroup()
     lines = lines.merge(_places(frame), on=["machine", "commit"], how="left")
     lines = lines.sort_values(["series", "place"], kind="stable", ignore_index=True)
     lines = _in_one_environment(lines)
@@ -118,9 +121,9 @@ def changes_between(frame: pd.DataFrame, base: str, head: str) -> pd.DataFrame:
 
 
 def name_case(row: "Mapping[str, Any] | pd.Series[Any]") -> str:
-    """Return a line's case in words: what is given of network, peer, gradient, mode and so on."""
-    network, *rest = CASE[:-1]
-    words = [str(row[name]) for name in (network, "peer", *rest) if pd.notna(row[name])]
+    """Return a line's case in words: what is given of workload, peer, gradient, mode and so on."""
+    workload, *rest = CASE[:-1]
+    words = [str(row[name]) for name in (workload, "peer", *rest) if pd.notna(row[name])]
     numbers = [name for name in ("batch", "steps_per_call") if pd.notna(row[name])]
     words += [f"{name.replace('_', ' ')} {row[name]}" for name in numbers]
     return ", ".join([*words, row["parameters"]] if pd.notna(row["parameters"]) else words)

@@ -18,11 +18,12 @@ from manualbp.reading.figures import (
     RED,
     NothingToDrawError,
     disturbed_handle,
-    look,
+    mark_of,
     short_commit,
 )
 from manualbp.reading.frame import DISTURBED, FAILED, OK, SKIPPED, distinct, records
 from manualbp.reading.history import MARKS, apart, name_case
+from manualbp.reading.looks import looks_of
 
 PANELS = 6
 """At most so many lines in one figure."""
@@ -82,7 +83,8 @@ def history_figure(
     down = math.ceil(len(chosen) / across)
     figure = PlainFigure(figsize=(3.4 * across + 1.8, 2.5 * down + 0.6), layout="constrained")
     panels = list(figure.subplots(down, across, sharex=True, squeeze=False).flat)
-    looks = {name: look(lines, name) for name in distinct(drawn["gradient"])}
+    known = looks_of(lines)
+    looks = {name: mark_of(known[name]) for name in distinct(drawn["gradient"])}
     for axes, number in zip(panels, chosen, strict=False):
         line = drawn[drawn["series"] == number]
         _draw_line(axes, line, looks)

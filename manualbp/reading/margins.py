@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from manualbp.reading import renamed
 from manualbp.reading.frame import CASE, ResultsError, records
 from manualbp.reading.verdicts import Margins
 
@@ -24,7 +25,7 @@ def load_margins(path: Path) -> Margins:
     if not path.is_file():
         return {}
     try:
-        table = pd.read_csv(path).astype({"batch": "Int64"})
+        table = renamed.table(pd.read_csv(path)).astype({"batch": "Int64"})
         rows = records(table[["quantity", *CASE, "margin"]])
     except (ValueError, KeyError, OSError) as error:
         raise ResultsError(

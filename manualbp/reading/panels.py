@@ -1,4 +1,4 @@
-"""The matrix in plain data: gradient × batch, a panel for each network, mode and device."""
+"""The matrix in plain data: gradient × batch, a panel for each workload, mode and device."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from manualbp.cases import BASELINE, MODES, baseline_of
+from manualbp.cases import MODES
 from manualbp.reading.frame import (
     OK,
     SEPARATE,
@@ -15,6 +15,7 @@ from manualbp.reading.frame import (
     check_one_run,
     distinct,
     only,
+    places,
     records,
     speedups,
 )
@@ -42,9 +43,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Panel:
-    """One network, mode and device: a line of cells for each gradient, one for each batch."""
+    """One workload, mode and device: a line of cells for each gradient, one for each batch."""
 
-    network: str
+    workload: str
     mode: str
     device: str
     batches: tuple[int, ...]
@@ -52,16 +53,13 @@ class Panel:
 
     @property
     def best(self) -> tuple[tuple[str, float], ...]:
-        """The fastest gradient and its speedup over the tape at each batch that has one.
-
-        Gradients that are compared with a tape of their own are left out.
-        """
+        """The fastest gradient and its speedup over the tape at each batch that has one."""
         found = []
         for place in range(len(self.batches)):
             known = [
                 (speedup, gradient)
                 for gradient, cells in self.lines
-                if baseline_of(gradient) == BASELINE and (speedup := cells[place].speedup)
+                if (speedup := cells[place].speedup)
             ]
             if known:
                 speedup, gradient = max(known)
@@ -71,11 +69,11 @@ class Panel:
 
 def panels(
     frame: pd.DataFrame,
-    networks: Sequence[str] | None = None,
+    workloads: Sequence[str] | None = None,
     modes: Sequence[str] | None = None,
     devices: Sequence[str] | None = None,
 ) -> list[Panel]:
-    """Return the panels of a run, all of them or those of the networks, modes and devices named.
+    """Return the panels of a run, all of them or those of the workloads, modes and devices named.
 
     A panel in which every cell was skipped is left out unless its device was named.
     ``ResultsError`` is raised for a name without results, and when no speedup was tried at all.
@@ -88,26 +86,25 @@ def panels(
             "expected ratio_to_tape or steady_step for more gradients than the tape, found neither "
             f"among {len(distinct(frame['benchmark']))} benchmarks; `manualbp export` has the rest"
         )
-    for column, names in (("network", networks), ("mode", modes), ("device", devices)):
+    for column, names in (("workload", workloads), ("mode", modes), ("device", devices)):
         cells = only(cells, column, names)
     found = []
-    for network in distinct(cells["network"]):
-        for device in distinct(cells["device"]):
-            here = cells[(cells["network"] == network) & (cells["device"] == device)]
-            for mode in distinct(here["mode"], MODES):
-                mine = here[here["mode"] == mode]
-                if devices or (mine["status"] != SKIPPED).any():
-                    found.append(_panel(network, mode, device, mine))
+    for workload, device in places(cells):
+        here = cells[(cells["workload"] == workload) & (cells["device"] == device)]
+        for mode in distinct(here["mode"], MODES):
+            mine = here[here["mode"] == mode]
+            if devices or (mine["status"] != SKIPPED).any():
+                found.append(_panel(workload, mode, device, mine))
     return found
 
 
-def _panel(network: str, mode: str, device: str, cells: pd.DataFrame) -> Panel:
+def _panel(workload: str, mode: str, device: str, cells: pd.DataFrame) -> Panel:
     batches = tuple(sorted(distinct(cells["batch"])))
     lines: dict[str, dict[int, Cell]] = {}
     for row in records(cells):
         lines.setdefault(row["gradient"], {})[row["batch"]] = _cell(row)
     return Panel(
-        network,
+        workload,
         mode,
         device,
         batches,

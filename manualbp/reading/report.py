@@ -14,15 +14,16 @@ from manualbp.reading import figures, page, summary
 from manualbp.reading.export import write_csv
 from manualbp.reading.frame import (
     RUN,
-    distinct,
     latest_run,
     load_results,
     of_commit,
     only,
+    places,
     select,
 )
 from manualbp.reading.history_figures import history_figure
 from manualbp.reading.history_words import changes_markdown
+from manualbp.reading.looks import looks_of
 from manualbp.reading.machines import tell_apart
 from manualbp.reading.page.picture import THEMES, picture
 from manualbp.reading.text import file_name, presentable
@@ -52,8 +53,8 @@ def write_report(
     It is the run that started last, among those of ``machine`` and of ``commit`` (a hash or its
     beginning) where these are given.  Written are ``index.html``, the page; ``report.md``;
     ``results.csv`` (the columns of ``load_results``, samples joined by spaces) and, for each
-    network and device with anything to show, the ``FIGURES`` as ``<figure>-<network>-<device>``
-    in PNG and SVG, the matrix with the speedup's curves as ``answer-<network>-<device>-light`` and
+    workload and device with anything to show, the ``FIGURES`` as ``<figure>-<workload>-<device>``
+    in PNG and SVG, the matrix with the speedup's curves as ``answer-<workload>-<device>-light`` and
     ``-dark`` in SVG, and ``history`` where there are several commits of the machine.  Of several
     ``results`` there is one run each: they stand side by side on the page and one after the other
     in the table, and the text and the pictures of each are in a folder of its own; two machines of
@@ -130,18 +131,18 @@ def _write_run(run: page.Run, output: Path) -> list[Path]:
     output.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     pictures: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for network in distinct(frame["network"]):
-        for device in distinct(frame["device"]):
-            here = select(frame, network, device)
-            for file, (description, draw) in figures.FIGURES.items():
-                try:
-                    figure = draw(here)
-                except figures.NothingToDrawError:
-                    continue
-                stem = f"{file}-{file_name(network)}-{file_name(device)}"
-                files += _save(figure, output, stem)
-                picture = (f"{description}: {network} on {device}", f"{stem}.svg")
-                pictures.setdefault((network, device), []).append(picture)
+    looks = looks_of(frame)
+    for workload, device in places(frame):
+        here = select(frame, workload, device)
+        for file, (description, draw) in figures.FIGURES.items():
+            try:
+                figure = draw(here, looks)
+            except figures.NothingToDrawError:
+                continue
+            stem = f"{file}-{file_name(workload)}-{file_name(device)}"
+            files += _save(figure, output, stem)
+            picture = (f"{description}: {workload} on {device}", f"{stem}.svg")
+            pictures.setdefault((workload, device), []).append(picture)
     past, drawn = _write_history(run, output)
     files += drawn
     text = output / "report.md"
@@ -156,7 +157,7 @@ def _write_pictures(run: page.Run, output: Path) -> list[Path]:
         for theme in THEMES:
             text = picture(place, theme)
             if text is not None:
-                name = f"answer-{file_name(place.network)}-{file_name(place.device)}-{theme}.svg"
+                name = f"answer-{file_name(place.workload)}-{file_name(place.device)}-{theme}.svg"
                 files.append(output / name)
                 files[-1].write_text(text, encoding="utf-8", newline="\n")
     return files

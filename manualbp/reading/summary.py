@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from manualbp.cases import MODES, NETWORKS, over_the_tape
+from manualbp.cases import MODES, describe_workload
 from manualbp.reading import beside, gaps
 from manualbp.reading.frame import (
     DISTURBED,
@@ -19,6 +19,7 @@ from manualbp.reading.frame import (
     SKIPPED,
     check_one_run,
     distinct,
+    places,
     records,
     select,
     speedups,
@@ -30,7 +31,7 @@ from manualbp.reading.text import markdown as as_markdown
 Cell = dict[str, Any]
 
 Pictures = Mapping[tuple[str, str], Sequence[tuple[str, str]]]
-"""For a network and a device, its pictures: a description and a relative path each."""
+"""For a workload and a device, its pictures: a description and a relative path each."""
 
 _TIMES, _DASH = "×", "–"
 
@@ -45,7 +46,7 @@ discarded because the machine was busy, and {_DASH} is no cell of the suite."""
 
 
 def headline(frame: pd.DataFrame) -> str:
-    """Say what the run shows: a line for each network, device and mode, and what is missing.
+    """Say what the run shows: a line for each workload, device and mode, and what is missing.
 
     A line names the gradient with the highest geometric mean of its speedups over
     the batches, its 95 % interval, and its best and worst batch.  "Faster" and "slower" are said
@@ -56,14 +57,14 @@ def headline(frame: pd.DataFrame) -> str:
     check_one_run(frame)
     cells = speedups(frame)
     lines = []
-    for network, device in places(cells):
-        here = cells[(cells["network"] == network) & (cells["device"] == device)]
+    for workload, device in places(cells):
+        here = cells[(cells["workload"] == workload) & (cells["device"] == device)]
         lines += [
-            f"{network}, {device}, {mode}: {_verdict(here[here['mode'] == mode])}."
+            f"{workload}, {device}, {mode}: {_verdict(here[here['mode'] == mode])}."
             for mode in distinct(here.loc[here["status"] != SKIPPED, "mode"], MODES)
         ]
         if (here["status"] != SKIPPED).any() and (lacking := gaps.gaps(here)):
-            lines.append(f"{network}, {device}: {lacking}.")
+            lines.append(f"{workload}, {device}: {lacking}.")
     if not (cells["status"] == OK).any():
         measured = int((frame["status"] == OK).sum())
         rest = f" ({measured} cells of other quantities were)" if measured else ""
@@ -75,23 +76,23 @@ def markdown(frame: pd.DataFrame, pictures: Pictures | None = None) -> str:
     """Return the whole report as Markdown: headline, facts of the run, tables, failed cells.
 
     Times are in the unit printed beside them, errors in ulp, memory in MiB.  ``pictures`` are
-    linked under their network and device.  ``frame`` holds one run; ``ValueError`` for more.
+    linked under their workload and device.  ``frame`` holds one run; ``ValueError`` for more.
     """
     check_one_run(frame)
     frame = in_markdown(frame)
     shown = {
-        (as_markdown(network), as_markdown(device)): [
+        (as_markdown(workload), as_markdown(device)): [
             (as_markdown(description), path) for description, path in listed
         ]
-        for (network, device), listed in (pictures or {}).items()
+        for (workload, device), listed in (pictures or {}).items()
     }
     parts = ["# What a hand-written backward pass buys over the tape"]
     parts.append("\n".join(f"- {line}" for line in headline(frame).splitlines()))
     parts += ["## How to read this", HOW_TO_READ, "## The run", facts(frame)]
     cells = speedups(frame)
-    for network, device in places(frame[frame["status"] != SKIPPED]):
-        here = shown.get((network, device), ())
-        parts += place_sections(frame, cells, network, device, here)
+    for workload, device in places(frame[frame["status"] != SKIPPED]):
+        here = shown.get((workload, device), ())
+        parts += place_sections(frame, cells, workload, device, here)
     memory = frame[(frame["quantity"] == "track_peak_memory_import") & (frame["status"] == OK)]
     if not memory.empty:
         parts.append("## Peak memory of the import alone")
@@ -103,12 +104,6 @@ def markdown(frame: pd.DataFrame, pictures: Pictures | None = None) -> str:
 
 
 # ---------------------------------------------------------------- the headline
-
-
-def places(cells: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the networks and devices together, in order of appearance."""
-    pairs = cells[["network", "device"]].dropna().drop_duplicates()
-    return list(pairs.itertuples(index=False, name=None))
 
 
 class _Overall(NamedTuple):
@@ -128,8 +123,7 @@ def _overall(cells: pd.DataFrame, gradient: str) -> _Overall | None:
 
 def _verdict(cells: pd.DataFrame) -> str:
     """Say what a mode's best gradient does, and over which batches."""
-    gradients = over_the_tape(distinct(cells["gradient"]))
-    found = [_overall(cells, gradient) for gradient in gradients]
+    found = [_overall(cells, gradient) for gradient in distinct(cells["gradient"])]
     known = [overall for overall in found if overall is not None]
     if not known:
         failed, disturbed = (int((cells["status"] == each).sum()) for each in (FAILED, DISTURBED))
@@ -228,15 +222,16 @@ def facts(frame: pd.DataFrame) -> str:
 def place_sections(
     frame: pd.DataFrame,
     cells: pd.DataFrame,
-    network: str,
+    workload: str,
     device: str,
     pictures: Sequence[tuple[str, str]],
 ) -> list[str]:
-    """Return the Markdown of one network on one device: its heading, then its tables."""
-    here = select(frame, network, device)
-    fast = select(cells, network, device)
-    widths = f" ({' → '.join(map(str, NETWORKS[network].widths))})" if network in NETWORKS else ""
-    parts = [f"## {network}{widths} on {device}"]
+    """Return the Markdown of one workload on one device: its heading, then its tables."""
+    here = select(frame, workload, device)
+    fast = select(cells, workload, device)
+    parts = [f"## {workload} on {device}"]
+    described = describe_workload(workload)
+    parts += [as_markdown(described)] if described else []
     parts += [f"![{description}]({path})" for description, path in pictures]
     for mode in distinct(here.loc[here["status"] != SKIPPED, "mode"], MODES):
         ratios = fast[fast["mode"] == mode]
@@ -332,7 +327,7 @@ def listed_cells(frame: pd.DataFrame, status: str) -> str:
     found = records(frame[frame["status"] == status])
     if not found:
         return "None."
-    names = ("network", "peer", "gradient", "mode", "device", "batch", "steps_per_call")
+    names = ("workload", "peer", "gradient", "mode", "device", "batch", "steps_per_call")
     lines: dict[str, int] = {}
     for cell in found:
         case = ", ".join(f"{name} {cell[name]}" for name in names if not pd.isna(cell[name]))

@@ -13,6 +13,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup, escape
 
+from manualbp.cases import describe_workload
+
 NAMES_TO_CODE = ("benchmark", "commit", "bench", "reason")
 """Columns that Markdown shows as ``code`` always, so that ``in_markdown`` leaves them alone."""
 
@@ -45,6 +47,12 @@ def visible(text: str, *, lines: bool = False) -> str:
     """
     pattern = _UNSEEN_BUT_LINES if lines else _UNSEEN
     return pattern.sub(lambda found: _escape(found[0]), text)
+
+
+def described(workload: str) -> str:
+    """Return a workload's name, and what it is where it is one of ours: ``exercise: …``."""
+    known = describe_workload(workload)
+    return f"{workload}: {known}" if known else workload
 
 
 def html(text: str) -> Markup:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
-from manualbp.reading.frame import CASE, CONTEXT, OK, SKIPPED, check_one_run, records
+from manualbp.reading.frame import CASE, CONTEXT, OK, QUANTITIES, SKIPPED, check_one_run, records
 from manualbp.reading.intervals import Estimate
 from manualbp.reading.settling import change_of, explain
 
@@ -44,6 +44,9 @@ COLUMNS = [
 
 Margins = Mapping[tuple[Any, ...], float]
 """For a cell's values in the columns ``CELL[1:]``: the change in it that equal commits show."""
+
+Cells = dict[tuple[Any, ...], dict[str, Any]]
+"""The rows of a run by their cell (:data:`CELL`)."""
 
 
 def compare(
@@ -89,7 +92,8 @@ def compare(
     """
     check_one_run(base)
     check_one_run(head)
-    sides = _ratios(base), _ratios(head)
+    right = _ratios(head)
+    sides = named_alike(_ratios(base), right), right
     rows = [
         _row(cell, sides[0].get(cell), sides[1].get(cell), margins, paired=paired)
         for cell in dict.fromkeys([*sides[1], *sides[0]])
@@ -151,9 +155,19 @@ def moved_controls(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["quantity"].isin(CONTROLS) & moved]
 
 
-def by_cell(frame: pd.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
+def by_cell(frame: pd.DataFrame) -> Cells:
     """Return the rows of a run by their cell (``CELL``)."""
     return {_key(row): row for row in records(frame)}
+
+
+def named_alike(base: Cells, head: Cells) -> Cells:
+    """Return the base's cells by the benchmarks' names in the head, where they differ.
+
+    A quantity of ours is the same in whichever benchmark a suite measures it.
+    """
+    names = {cell[1:]: cell for cell in head if cell[1] in QUANTITIES}
+    moved = {cell: names.get(cell[1:], cell) for cell in base if cell not in head}
+    return {moved.get(cell, cell): row for cell, row in base.items()}
 
 
 def value_of(row: Mapping[str, Any] | None) -> float:
@@ -195,7 +209,7 @@ def _plain(value: Any) -> Any:
     return None if pd.isna(value) else value
 
 
-def _ratios(frame: pd.DataFrame) -> dict[_Cell, dict[str, Any]]:
+def _ratios(frame: pd.DataFrame) -> Cells:
     return by_cell(frame[(frame["kind"] == "ratio") & ~frame["quantity"].isin(CONTEXT)])
 
 

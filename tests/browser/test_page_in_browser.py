@@ -16,15 +16,15 @@ def visible(page, selector):
 
 def test_what_is_chosen_stands_in_the_address_and_can_be_shared(visit):
     page = visit()
-    assert {e.get_attribute("data-network") for e in visible(page, "#speedup figure")} == {
+    assert {e.get_attribute("data-workload") for e in visible(page, "#speedup figure")} == {
         "exercise"
     }
-    page.click("label:has(input[name=network][value=wide])")
+    page.click("label:has(input[name=workload][value=wide])")
     page.click("label:has(input[name=mode][value=xla])")
-    assert page.evaluate("location.search") == "?network=wide&mode=xla"
+    assert page.evaluate("location.search") == "?workload=wide&mode=xla"
     shared = visit(page.evaluate("location.search + '#matrix'"))
     for shown in (page, shared):
-        assert {e.get_attribute("data-network") for e in visible(shown, "#speedup figure")} == {
+        assert {e.get_attribute("data-workload") for e in visible(shown, "#speedup figure")} == {
             "wide"
         }
         assert {e.get_attribute("data-mode") for e in visible(shown, "main [data-mode]")} == {"xla"}
@@ -32,8 +32,8 @@ def test_what_is_chosen_stands_in_the_address_and_can_be_shared(visit):
 
 
 def test_an_address_that_makes_no_sense_shows_the_page_as_it_is(visit):
-    page = visit("?network=nonsense&mode=%3Cscript%3E")
-    assert {e.get_attribute("data-network") for e in visible(page, "#speedup figure")} == {
+    page = visit("?workload=nonsense&mode=%3Cscript%3E")
+    assert {e.get_attribute("data-workload") for e in visible(page, "#speedup figure")} == {
         "exercise"
     }
 
@@ -63,7 +63,7 @@ def test_the_raw_table_filters_by_words_and_whole_numbers(visit):
     rows = "#numbers details tbody tr"
     page.fill("#numbers details input", "fused xla 1 steady_step ok")
     texts = [row.inner_text() for row in page.query_selector_all(rows)]
-    assert len(texts) == 2  # two networks, and batch 1 is not 512
+    assert len(texts) == 2  # two workloads, and batch 1 is not 512
     assert all("fused" in text and "steady_step" in text for text in texts)
     page.fill("#numbers details input", "nothing-like-this")
     assert page.locator(rows).count() == 0
@@ -110,7 +110,7 @@ def test_the_files_download_as_they_stand_in_the_page(visit):
     text = caught.value.path().read_text(encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert caught.value.suggested_filename == "speedup-exercise-CPU0.csv"
-    assert {row["network"] for row in rows} == {"exercise"}
+    assert {row["workload"] for row in rows} == {"exercise"}
     assert {"failed", "ok"} == {row["status"] for row in rows}
 
 
@@ -130,7 +130,7 @@ def test_dark_follows_the_system_and_can_be_chosen(visit):
 
 @pytest.mark.parametrize("width", [320, 400, 1280])
 def test_nothing_is_wider_than_the_screen(visit, width):
-    page = visit("?network=all", width=width)
+    page = visit("?workload=all", width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -146,7 +146,7 @@ def test_without_a_script_everything_can_still_be_read(browser, address):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
-    assert {e.get_attribute("data-network") for e in visible(page, "#speedup figure")} == {
+    assert {e.get_attribute("data-workload") for e in visible(page, "#speedup figure")} == {
         "exercise", "wide",
     }  # fmt: skip
     assert not visible(page, ".bar, .download")
@@ -156,7 +156,7 @@ def test_without_a_script_everything_can_still_be_read(browser, address):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_the_accessibility_checker_finds_nothing_serious(visit, axe, scheme, width):
-    page = visit("?network=all", width=width, scheme=scheme)
+    page = visit("?workload=all", width=width, scheme=scheme)
     page.click("#numbers details summary")
     page.evaluate(axe)
     found = page.evaluate("axe.run()")

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from manualbp.cases import DEVICES, MODES, NETWORKS
+from manualbp.cases import DEVICES, MODES
 
+WORKLOADS = {"exercise": (1, 8, 64, 512, 4096, 32768), "wide": (1, 64, 512)}
+"""The batches of each; in a benchmark over both asv stores the others as skipped."""
 GRADIENTS = ("tape", "chain", "fused")
 BATCHES = (1, 8, 64, 512, 4096, 32768)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -19,7 +21,7 @@ RESULT_COLUMNS = [
     *("stats_q_25", "stats_q_75", "stats_number", "stats_repeat", "samples", "profile"),
 ]
 VALUES = {
-    "network": tuple(NETWORKS),
+    "workload": tuple(WORKLOADS),
     "gradient": GRADIENTS,
     "mode": MODES,
     "device": DEVICES,
@@ -27,12 +29,12 @@ VALUES = {
     "steps_per_call": (1, 100),
     "peer": ("jax", "torch", "keras", "numba"),
 }
-CASE = ("network", "gradient", "mode", "device", "batch")
-NO_GRADIENT = ("network", "mode", "device", "batch")
+CASE = ("workload", "gradient", "mode", "device", "batch")
+NO_GRADIENT = ("workload", "mode", "device", "batch")
 SUITE = {
     "steady_step": ("time", "seconds", CASE),
-    "steady_backward": ("time", "seconds", ("network", "gradient", "device", "batch")),
-    "steady_numpy": ("time", "seconds", ("network", "batch")),
+    "steady_backward": ("time", "seconds", ("workload", "gradient", "device", "batch")),
+    "steady_numpy": ("time", "seconds", ("workload", "batch")),
     "steady_empty": ("time", "seconds", NO_GRADIENT),
     "steady_sgd": ("time", "seconds", (*CASE, "steps_per_call")),
     "first_call": ("time", "seconds", CASE),
@@ -42,9 +44,9 @@ SUITE = {
     "track_error_ulp": ("track", "ulp", CASE),
     "track_peak_memory": ("track", "bytes", CASE),
     "track_peak_memory_import": ("track", "bytes", ()),
-    "track_graph_nodes": ("track", "nodes", ("network", "gradient", "device", "batch")),
-    "track_xla_bytes": ("track", "bytes", ("network", "gradient", "device", "batch")),
-    "track_traces": ("track", "traces", ("network", "gradient", "mode", "device")),
+    "track_graph_nodes": ("track", "nodes", ("workload", "gradient", "device", "batch")),
+    "track_xla_bytes": ("track", "bytes", ("workload", "gradient", "device", "batch")),
+    "track_traces": ("track", "traces", ("workload", "gradient", "mode", "device")),
 }
 
 # A cell is a number, a list of samples, None (failed) or NaN (skipped).
@@ -64,7 +66,7 @@ def parameters(quantity: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
 
 def seconds(case: dict[str, Any]) -> float:
     """A step's time: a call, and work that grows with the batch."""
-    wide = case["network"] == "wide"
+    wide = case["workload"] == "wide"
     call = {"eager": 1.4e-3, "graph": 2.6e-4, "xla": 1.6e-4}[case["mode"]]
     work = {"eager": 3.0e-7, "graph": 1.6e-7, "xla": 0.9e-7}[case["mode"]] * (60 if wide else 1)
     call /= {"eager": {"tape": 1, "chain": 1.8, "fused": 5.5}}.get(
@@ -87,7 +89,7 @@ def model(quantity: str, case: dict[str, Any], processes: int = 8) -> Cell:
         return SKIP
     if quantity == "track_traces":
         return 3
-    if case["batch"] not in NETWORKS[case["network"]].batches:
+    if case["batch"] not in WORKLOADS[case["workload"]]:
         return SKIP
     case = {"mode": "eager", "gradient": "tape", **case}
     if quantity in ("steady_step", "steady_backward"):
@@ -251,7 +253,7 @@ def write_disturbed(results: Path) -> Path:
     """
 
     def busy(quantity: str, case: dict[str, Any]) -> Cell:
-        if case.get("network") != "exercise" or case.get("device") != "CPU:0":
+        if case.get("workload") != "exercise" or case.get("device") != "CPU:0":
             return model(quantity, case)
         if quantity == "steady_step":
             here = (case["gradient"], case["mode"], case["batch"])
@@ -268,7 +270,7 @@ def write_disturbed(results: Path) -> Path:
         return model(quantity, case)
 
     write_results(results, model=busy)
-    case = {"network": "exercise", "device": "CPU:0", "gradient": "fused", "mode": "xla"}
+    case = {"workload": "exercise", "device": "CPU:0", "gradient": "fused", "mode": "xla"}
     ratio = "ratio_to_tape"
     disturbed = {**case, "batch": 4096}
     eager = {**case, "mode": "eager"}

@@ -41,15 +41,15 @@ def tame(field):
 
 
 FIELDS = ("machine", "cpu", "os", "python", "tensorflow", "environment", "flags", "commit",
-          "network", "gradient", "mode", "device", "peer", "benchmark", "unit", "param", "value",
+          "workload", "gradient", "mode", "device", "peer", "benchmark", "unit", "param", "value",
           "version")  # fmt: skip
 """Where a text stands that is shown."""
 
-NAMES = {"exercise": "network", "fused": "gradient", "xla": "mode", "CPU:0": "device",
+NAMES = {"exercise": "workload", "fused": "gradient", "xla": "mode", "CPU:0": "device",
          "jax": "peer"}  # fmt: skip
 """Names of the suite that are replaced, by the column in which they stand."""
 
-PEERS = {"ratio_peer_to_numpy": ("ratio", "ratio", ("network", "peer", "batch"))}
+PEERS = {"ratio_peer_to_numpy": ("ratio", "ratio", ("workload", "peer", "batch"))}
 
 
 def peers_too(quantity, case):

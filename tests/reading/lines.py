@@ -27,7 +27,7 @@ def cell(number: int, value: float | Sequence[float], **columns: Any) -> dict[st
     row |= {"environment": "py3.11-tf2.20", "tensorflow": "2.20", "commit": hash_of(number)}
     row |= {"date": date, "started": date + pd.Timedelta(hours=1)}
     row |= {"benchmark": "ratios.Step.ratio_to_tape", "version": "1", "quantity": "ratio_to_tape"}
-    row |= {"kind": "ratio", "unit": "ratio", "network": "exercise", "gradient": "chain"}
+    row |= {"kind": "ratio", "unit": "ratio", "workload": "exercise", "gradient": "chain"}
     row |= {"mode": "eager", "device": "CPU:0", "batch": 8, "status": "ok", "value": value}
     row |= {"low": math.nan, "high": math.nan, "processes": len(samples), "samples": samples}
     row["discarded"] = 0

@@ -13,14 +13,14 @@ from asvfiles import write_benchmarks, write_machine
 from manualbp.reading.frame import QUANTITIES, load_results
 
 BASE, HEAD = "b" * 40, "a" * 40
-CASE = ("network", "gradient", "mode", "device", "batch")
+CASE = ("workload", "gradient", "mode", "device", "batch")
 SUITE = {
     "ratio_to_tape": ("ratio", "ratio", CASE),
-    "ratio_tape_to_tape": ("ratio", "ratio", ("network", "mode", "device", "batch")),
+    "ratio_tape_to_tape": ("ratio", "ratio", ("workload", "mode", "device", "batch")),
     "track_graph_nodes": QUANTITIES["track_graph_nodes"][:3],
 }
 CELLS = 36
-"""The exercise's network has as many ratios to the tape on one device."""
+"""The exercise's workload has as many ratios to the tape on one device."""
 
 Change = Callable[[str, dict[str, Any]], Any]
 
@@ -45,7 +45,7 @@ def write_runs(
     for commit, factor in ((BASE, nothing), (HEAD, change)):
 
         def model(quantity: str, case: dict[str, Any], factor: Change = factor) -> Any:
-            if case["network"] != "exercise" or case["device"] != "CPU:0":
+            if case["workload"] != "exercise" or case["device"] != "CPU:0":
                 return math.nan
             changed = factor(quantity, case)
             if changed is None or math.isnan(changed):

@@ -31,7 +31,7 @@ def beside_model(quantity, case):
 
     if quantity not in ("ratio_to_numpy", *CONTEXT):
         return model(quantity, case)
-    if case["network"] != "exercise" or case.get("device") == "GPU:0":
+    if case["workload"] != "exercise" or case.get("device") == "GPU:0":
         return SKIP
     if quantity == "ratio_peer_to_numpy":
         if case["batch"] == 8 or case["peer"] == "torch":
@@ -65,7 +65,7 @@ def shown(results, folder):
 
 
 def samples(quantity, **case):
-    return beside_model(quantity, {"network": "exercise", **case})
+    return beside_model(quantity, {"workload": "exercise", **case})
 
 
 def lines(page):

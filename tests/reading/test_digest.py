@@ -26,7 +26,7 @@ def test_it_leads_with_the_headline_and_the_matrix(complete):
     assert rows[0] == ["mode", "gradient", "batch 1", "batch 64", "batch 512"]
     modes = ("eager", "graph", "xla")
     assert [row[:2] for row in rows[2:]] == [[m, g] for m in modes for g in ("chain", "fused")]
-    cells = speedups(frame).set_index(["network", "device", "mode", "gradient", "batch"])
+    cells = speedups(frame).set_index(["workload", "device", "mode", "gradient", "batch"])
     for mode, gradient, *values in rows[2:]:
         for batch, value in zip((1, 64, 512), values, strict=True):
             known = cells.loc[("wide", "CPU:0", mode, gradient, batch), "speedup"]
@@ -52,18 +52,18 @@ def test_failed_cells_are_listed_before_the_tables(tmp_path):
     text = digest(frame)
     failed = (frame["status"] == "failed").sum()
     assert text.index(f"<summary>Failed cells ({failed})</summary>") < text.index("every table")
-    assert "- `bench_ratio.ratio_to_tape`: network exercise, gradient chain, mode eager" in text
+    assert "- `bench_ratio.ratio_to_tape`: workload exercise, gradient chain, mode eager" in text
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A run of networks enough for several hundred KB, a cell of six of them failed."""
+    """A run of workloads enough for several hundred KB, a cell of six of them failed."""
 
     def cells(quantity, case):
-        return None if case["batch"] == 8 else model(quantity, {**case, "network": "exercise"}, 2)
+        return None if case["batch"] == 8 else model(quantity, {**case, "workload": "exercise"}, 2)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(asvfiles.VALUES, "network", [f"network-{number}-ü" for number in range(30)])
+        patch.setitem(asvfiles.VALUES, "workload", [f"workload-{number}-ü" for number in range(30)])
         suite = {"ratio_to_tape": SUITE["ratio_to_tape"], "steady_step": SUITE["steady_step"]}
         results = write_results(tmp_path_factory.mktemp("large"), suite=suite, model=cells)
     return load_results(results)
@@ -117,7 +117,7 @@ def test_nothing_measured_says_so(tmp_path):
 def test_names_cannot_write_html(tmp_path):
     suite = {"ratio_to_tape": SUITE["ratio_to_tape"]}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(asvfiles.VALUES, "network", ["<b>"])
+        patch.setitem(asvfiles.VALUES, "workload", ["<b>"])
         frame = load_results(write_results(tmp_path, suite=suite, model=lambda q, c: [1.0, 1.1]))
     assert "<summary><code>&lt;b&gt;</code> on CPU:0" in digest(frame)
 

@@ -146,7 +146,7 @@ def test_a_mode_in_which_all_is_disturbed_says_so(tmp_path):
         return SKIP if case.get("mode") == "xla" else model(quantity, case)
 
     results = write_results(tmp_path, model=without)
-    case = {"network": "exercise", "mode": "xla", "device": "CPU:0"}
+    case = {"workload": "exercise", "mode": "xla", "device": "CPU:0"}
     write_journal(
         result_file_of(results),
         *[
@@ -171,7 +171,7 @@ def test_the_report_lists_failed_and_disturbed_cells_with_their_reasons(frame):
 
 def test_a_reason_cannot_leave_its_code_span(tmp_path):
     results = write_disturbed(tmp_path)
-    case = {"network": "exercise", "gradient": "fused", "mode": "xla", "device": "CPU:0"}
+    case = {"workload": "exercise", "gradient": "fused", "mode": "xla", "device": "CPU:0"}
     case["batch"] = 4096
     reason = "`@somebody [x](http://y)"
     write_journal(
@@ -190,7 +190,7 @@ def test_the_digest_folds_the_disturbed_cells(frame):
 
 
 def test_show_has_a_mark_and_a_legend(results, capsys):
-    assert main(["show", str(results), "--network", "exercise", "--mode", "xla"]) == 0
+    assert main(["show", str(results), "--workload", "exercise", "--mode", "xla"]) == 0
     out = capsys.readouterr().out
     fused = next(line for line in out.splitlines() if line.startswith("fused"))
     assert "disturbed !" in fused
@@ -326,7 +326,7 @@ def compared(path):
     """A base with a discarded value and a head in which one cell is disturbed."""
     write_runs(path, change=only(SKIP, **ONE))
     files = {f.name[0]: f for f in path.glob("*/*.json") if f.name != "machine.json"}
-    case = {"network": "exercise", "gradient": "fused", "mode": "graph", "device": "CPU:0"}
+    case = {"workload": "exercise", "gradient": "fused", "mode": "graph", "device": "CPU:0"}
     write_journal(
         files[HEAD[0]],
         *[process_line("ratio_to_tape", {**case, "batch": 4096}, "disturbed", reason=BUSY)] * 2,

@@ -67,7 +67,7 @@ def test_csv_reads_back_as_it_was(frame, tmp_path):
     assert list(rows[0]) == COLUMNS
     assert len(rows) == len(frame)
     for row, known in zip(rows, frame.to_dict("records"), strict=True):
-        for column in ("machine", "benchmark", "network", "parameters", "status"):
+        for column in ("machine", "benchmark", "workload", "parameters", "status"):
             assert row[column] == ("" if pd.isna(known[column]) else known[column])
         for column in ("value", "low", "high", "batch"):
             assert row[column] == "" or float(row[column]) == known[column]
@@ -90,7 +90,7 @@ def test_parquet_reads_back_as_it_was(frame, tmp_path):
     for column in ("value", "low", "high"):
         np.testing.assert_array_equal(back[column], frame[column])
     assert list(back["batch"].fillna(-1)) == list(frame["batch"].fillna(-1))
-    for column in ("machine", "network", "parameters", "date", "status"):
+    for column in ("machine", "workload", "parameters", "date", "status"):
         assert list(back[column].isna()) == list(frame[column].isna())
         assert list(back[column].dropna()) == list(frame[column].dropna())
 

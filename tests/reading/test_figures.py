@@ -37,13 +37,13 @@ def crosses(axes):
 
 
 @pytest.mark.parametrize("draw", DRAW)
-@pytest.mark.parametrize("network", ["exercise", "wide"])
-def test_a_figure_names_what_it_shows(complete, draw, network):
-    figure = draw(select(load_results(complete), network, "CPU:0"))
+@pytest.mark.parametrize("workload", ["exercise", "wide"])
+def test_a_figure_names_what_it_shows(complete, draw, workload):
+    figure = draw(select(load_results(complete), workload, "CPU:0"))
     assert isinstance(figure, Figure)
     text = " ".join(words(figure))
-    widths = {"exercise": "2 → 12 → 32 → 1", "wide": "256 → 512 → 512 → 1"}[network]
-    for expected in (widths, "CPU:0", "laptop", "An imagined CPU", "TensorFlow 2.21.0",
+    what = f"\n{workload}: {describe_workload(workload)}".removesuffix(": ")
+    for expected in (what, "CPU:0", "laptop", "An imagined CPU", "TensorFlow 2.21.0",
                      "commit 01234567", "8 processes", "95 %"):  # fmt: skip
         assert expected in text
 
@@ -165,12 +165,12 @@ def test_speedups_from_separate_processes_are_said_to_be(exercise):
 
 
 @pytest.mark.parametrize("draw", DRAW)
-def test_runs_networks_and_devices_are_not_mixed(tmp_path, complete, draw):
+def test_runs_workloads_and_devices_are_not_mixed(tmp_path, complete, draw):
     frame = load_results(complete)
-    with pytest.raises(ValueError, match="one network, got exercise, wide"):
+    with pytest.raises(ValueError, match="one workload, got exercise, wide"):
         draw(frame[frame["device"] == "CPU:0"])
     with pytest.raises(ValueError, match="one device, got CPU:0, GPU:0"):
-        draw(frame[frame["network"] == "wide"])
+        draw(frame[frame["workload"] == "wide"])
     write_results(tmp_path)
     write_machine(tmp_path, machine="server")
     with pytest.raises(ValueError, match="one run, got 2 runs"):

@@ -8,19 +8,18 @@ import pandas as pd
 import pytest
 import scipy.stats
 from asvfiles import (
-    BATCHES,
     COMMIT,
     DATE,
     GRADIENTS,
     SKIP,
     SUITE,
     VALUES,
+    WORKLOADS,
     model,
     write_machine,
     write_results,
 )
 
-from manualbp.cases import NETWORKS
 from manualbp.reading.frame import (
     COLUMNS,
     IMPLIED_MODES,
@@ -34,7 +33,7 @@ from manualbp.reading.frame import (
     speedups,
 )
 
-CASE = {"network": "exercise", "gradient": "fused", "mode": "xla", "device": "CPU:0", "batch": 64}
+CASE = {"workload": "exercise", "gradient": "fused", "mode": "xla", "device": "CPU:0", "batch": 64}
 
 
 def cell(frame, quantity, **case):
@@ -65,7 +64,7 @@ def test_every_cell_of_the_product_has_its_row(complete):
     expected = [
         case
         for case in itertools.product(*(VALUES[name] for name in SUITE["steady_step"][2]))
-        if case[-1] in NETWORKS[case[0]].batches
+        if case[-1] in WORKLOADS[case[0]]
     ]
     found = mine[list(SUITE["steady_step"][2])].itertuples(index=False, name=None)
     assert list(found) == expected
@@ -106,15 +105,15 @@ def test_no_statistical_number_is_called_exact():
     assert not exact & {"track_error_ulp", "track_peak_memory", "track_peak_memory_import"}
 
 
-def test_batches_at_which_a_network_is_not_measured_are_left_out(complete):
+def test_batches_at_which_a_workload_is_not_measured_are_left_out(complete):
     frame = load_results(complete)
-    for network, known in NETWORKS.items():
-        batches = frame.loc[frame["network"] == network, "batch"].dropna()
-        assert set(batches) == set(known.batches) & set(BATCHES)
+    for workload, known in WORKLOADS.items():
+        batches = frame.loc[frame["workload"] == workload, "batch"].dropna()
+        assert set(batches) == set(known)
 
 
 def test_such_a_batch_stays_when_it_was_measured_after_all(tmp_path):
-    case = {**CASE, "network": "wide", "batch": 8}
+    case = {**CASE, "workload": "wide", "batch": 8}
     results = write_results(tmp_path, model=changed("steady_step", [1.0, 1.1], **case))
     assert cell(load_results(results), "steady_step", **case)["processes"] == 2
 
@@ -130,7 +129,7 @@ def test_a_benchmark_without_parameters_is_one_row(complete):
     found = cell(load_results(complete), "track_peak_memory_import")
     assert found["value"] == 412 * 2**20
     assert found["unit"] == "bytes"
-    assert pd.isna(found["network"])
+    assert pd.isna(found["workload"])
     assert pd.isna(found["batch"])
 
 
@@ -163,7 +162,7 @@ def test_a_row_of_nothing_is_failed_cells_at_measured_batches(tmp_path):
     frame = load_results(write_results(tmp_path, model=changed("steady_step", None)))
     mine = frame[frame["quantity"] == "steady_step"]
     assert set(mine["status"]) == {"failed"}
-    # 3 gradients, 3 modes, 2 devices; 6 batches of one network and 3 of the other
+    # 3 gradients, 3 modes, 2 devices; 6 batches of one workload and 3 of the other
     assert len(mine) == 3 * 3 * 2 * (6 + 3)
 
 
@@ -235,7 +234,7 @@ def test_foreign_benchmarks_are_rows_without_a_case(tmp_path):
         frame = load_results(tmp_path)
     mine = frame[frame["quantity"] == "time_sort"]
     assert list(mine["status"]) == ["ok", "failed", "failed"]
-    assert mine["network"].isna().all()
+    assert mine["workload"].isna().all()
     assert mine["low"].isna().all()
 
 
@@ -255,11 +254,11 @@ def test_without_benchmarks_json_our_own_benchmarks_are_still_known(tmp_path, co
 
 def test_the_stored_names_have_the_last_word(tmp_path):
     # A later suite may order its parameters otherwise.
-    benchmarks = {"b.steady_numpy": {"param_names": ["batch", "network"], "type": "time"}}
+    benchmarks = {"b.steady_numpy": {"param_names": ["batch", "workload"], "type": "time"}}
     (tmp_path / "benchmarks.json").write_text(json.dumps(benchmarks))
     extra = {"b.steady_numpy": [[1.0], [["8"], ["'exercise'"]]]}
     found = cell(load_results(write_machine(tmp_path, suite={}, extra=extra)), "steady_numpy")
-    assert (found["network"], found["batch"]) == ("exercise", 8)
+    assert (found["workload"], found["batch"]) == ("exercise", 8)
 
 
 def test_a_directory_a_machine_and_a_file_hold_the_same(complete):
@@ -347,7 +346,7 @@ def test_the_latest_run_is_one_machines(tmp_path):
 
 def test_select_keeps_what_concerns_no_device(complete):
     here = select(load_results(complete), "wide", "CPU:0")
-    assert set(here["network"]) == {"wide"}
+    assert set(here["workload"]) == {"wide"}
     assert set(here["device"].dropna()) == {"CPU:0"}
     assert "steady_numpy" in set(here["quantity"])
 

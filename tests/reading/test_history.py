@@ -64,7 +64,7 @@ def test_the_order_does_not_depend_on_the_order_of_rows_even_where_nothing_tells
     "other",
     [
         {"machine": "server"},
-        {"network": "wide"},
+        {"workload": "wide"},
         {"gradient": "fused"},
         {"mode": "xla"},
         {"device": "GPU:0"},
@@ -73,7 +73,6 @@ def test_the_order_does_not_depend_on_the_order_of_rows_even_where_nothing_tells
         {"steps_per_call": 100},
         {"parameters": "order=2"},
         {"quantity": "steady_step"},
-        {"benchmark": "another.ratio_to_tape"},
         {"version": "2"},
     ],
 )

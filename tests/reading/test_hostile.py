@@ -180,7 +180,7 @@ def texts(results, kind, report):
     if kind == "digest":
         return digest.digest(frame)
     if kind == "markdown":
-        return summary.markdown(frame, {(evil("network"), "CPU:0"): [(evil("picture"), "a.svg")]})
+        return summary.markdown(frame, {(evil("workload"), "CPU:0"): [(evil("picture"), "a.svg")]})
     return next(report.glob("*/report.md")).read_text(encoding="utf-8")
 
 
@@ -254,7 +254,7 @@ def test_no_escape_sequence_reaches_the_terminal(results, report, tmp_path, caps
         (["compare", *files], "commit"),
         (["export", files[0]], "version"),
         (["show", files[0], "--machine", "none"], "machine"),
-        (["show", files[0], "--network", "none"], "network"),
+        (["show", files[0], "--workload", "none"], "workload"),
     ):
         main(arguments)
         captured = capsys.readouterr()

@@ -22,7 +22,7 @@ from asvfiles import (
 from manualbp.reading import journal
 from manualbp.reading.frame import load_results, runs, speedups
 
-CASE = {"network": "exercise", "gradient": "fused", "mode": "xla", "device": "CPU:0", "batch": 64}
+CASE = {"workload": "exercise", "gradient": "fused", "mode": "xla", "device": "CPU:0", "batch": 64}
 FACTS = {"kernel": "6.8", "cores": 2, "load": 0.25, "XLA_FLAGS": None}
 
 

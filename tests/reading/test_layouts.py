@@ -138,7 +138,7 @@ def test_without_descriptions_parameters_have_numbers(tmp_path):
 def test_nothing_that_asv_leaves_empty_is_called_something(tmp_path):
     write(tmp_path)
     frame = load_results(tmp_path)
-    assert frame[["cpu", "tensorflow", "network", "gradient"]].isna().all(axis=None)
+    assert frame[["cpu", "tensorflow", "workload", "gradient"]].isna().all(axis=None)
     assert set(frame["machine"]) == {"desk"}
     assert set(frame["environment"]) == {"virtualenv-py3-numpy2.0"}
 

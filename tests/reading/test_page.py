@@ -21,6 +21,23 @@ RUN = "results/amd-epyc-2core/0cf648bf-existing-py3.11-tensorflow2.21.0.json"
 LOADING = re.compile(r"""(?:src|href)=["'](?!#|data:|results\.csv)|url\(|@import|//[a-z]+\.""")
 
 
+PLAN = {
+    "exercise": (1, 8, 64, 512, 4096, 32768),
+    "exercise-logits": (1, 8, 64, 512, 4096, 32768),
+    "wide": (1, 64, 512),
+}
+"""The batches of that run's workloads; ``wide`` it measured with three gradients alone."""
+
+
+def named_today(case):
+    """Return a stored case with the names of today."""
+    named = {"workload" if name == "network" else name: value for name, value in case.items()}
+    if named.get("workload") == "exercise" and named.get("gradient") in ("stable", "stable_tape"):
+        named["workload"] = "exercise-logits"
+        named["gradient"] = {"stable": "fused", "stable_tape": "tape"}[named["gradient"]]
+    return named
+
+
 def stored(file):
     """Return every stored cell by quantity and parameters: its result and its samples."""
     content = json.loads(file.read_text())
@@ -33,7 +50,7 @@ def stored(file):
         samples = known.get("samples") or [None] * len(combinations)
         for combination, result, values in zip(combinations, results, samples, strict=True):
             case = [ast.literal_eval(text) for text in combination]
-            key = dict(zip(names[name]["param_names"], case, strict=True))
+            key = named_today(dict(zip(names[name]["param_names"], case, strict=True)))
             cells[name.rpartition(".")[2], *sorted(key.items())] = (result, values)
     return cells
 
@@ -90,7 +107,7 @@ def test_every_cell_of_the_matrix_is_what_the_samples_say(committed):
             r"(\w+), (\w+), batch ([\d,]+):", button.own["data-tip"]
         ).groups()
         case = {"gradient": gradient, "mode": mode, "batch": int(batch.replace(",", ""))}
-        case |= {name: button.known[f"data-{name}"] for name in ("network", "device")}
+        case |= {name: button.known[f"data-{name}"] for name in ("workload", "device")}
         assert mode == button.known["data-mode"]
         _, samples = cell(cells, "ratio_to_tape", **case)
         value, low, high = interval(1 / np.array(samples))
@@ -107,25 +124,25 @@ def test_every_cell_of_the_matrix_is_what_the_samples_say(committed):
 def test_the_headline_is_the_mean_over_all_cells_of_the_best_gradient(committed):
     cells, page = committed
     for article in page.find("answer", "article"):
-        network = article.own["data-network"]
+        workload = article.own["data-workload"]
         means = {}
         for key, (_, samples) in cells.items():
             case = dict(key[1:])
-            if key[0] == "ratio_to_tape" and samples and case["network"] == network:
+            if key[0] == "ratio_to_tape" and samples and case["workload"] == workload:
                 means.setdefault(case["gradient"], []).append(1 / np.array(samples))
         best, value = max(
             ((g, mean_of(values)) for g, values in means.items()), key=lambda pair: pair[1][0]
         )
         big = next(
             e
-            for e in page.find("answer", "p", data_network=network)
+            for e in page.find("answer", "p", data_workload=workload)
             if "big" in e.own.get("class", "")
         )
         said = numbers(big.text.replace("95 %", ""))
         assert said == pytest.approx(value, abs=0.00501)
         means_text = next(
             e
-            for e in page.find("answer", "p", data_network=network)
+            for e in page.find("answer", "p", data_workload=workload)
             if e.own.get("class") == "means"
         )
         worst = min(math.exp(np.log(v).mean()) for v in means[best])
@@ -140,7 +157,7 @@ def test_the_means_by_mode_are_those_of_the_samples(committed):
             1 / np.array(samples)
             for key, (_, samples) in cells.items()
             if key[0] == "ratio_to_tape" and samples
-            and dict(key[1:])["network"] == "exercise"
+            and dict(key[1:])["workload"] == "exercise"
             and dict(key[1:])["gradient"] == row["gradient"]
             and row["mode"] in ("all", dict(key[1:])["mode"])
         ]  # fmt: skip
@@ -150,14 +167,12 @@ def test_the_means_by_mode_are_those_of_the_samples(committed):
 
 def test_the_tally_counts_what_is_stored(committed):
     cells, page = committed
-    from manualbp.cases import NETWORKS
-
     status = []
     for key, (result, _) in cells.items():
         case = dict(key[1:])
-        network = NETWORKS.get(case.get("network"))
-        planned = "batch" not in case or case["batch"] in network.batches
-        if planned and not (network and case.get("gradient") in network.without):
+        of_wide = case.get("gradient") in (None, "tape", "chain", "fused")
+        planned = "batch" not in case or case["batch"] in PLAN[case["workload"]]
+        if planned and (case.get("workload") != "wide" or of_wide):
             status.append("failed" if result is None else "skipped" if result != result else "ok")
     tally = next(e for e in page.elements if e.own.get("class") == "tally")
     counts = [status.count(name) for name in ("ok", "failed", "skipped")]
@@ -177,7 +192,7 @@ def test_every_point_of_the_times_is_what_the_samples_say(committed):
                 continue
             gradient, mode, batch, number, unit = found.groups()
             case = {"gradient": gradient, "mode": mode, "batch": int(batch.replace(",", ""))}
-            case |= {name: point.known[f"data-{name}"] for name in ("network", "device")}
+            case |= {name: point.known[f"data-{name}"] for name in ("workload", "device")}
             _, samples = cell(cells, quantity, **case)
             value = interval(samples)[0]
             said = float(number.replace(",", "")) * units[unit]
@@ -191,7 +206,7 @@ def test_break_even_is_the_extra_first_call_over_what_a_step_saves(committed):
     cells, page = committed
 
     def mean(quantity, gradient, mode, batch):
-        case = {"network": "exercise", "device": "CPU:0", "gradient": gradient, "mode": mode}
+        case = {"workload": "exercise", "device": "CPU:0", "gradient": gradient, "mode": mode}
         return interval(cell(cells, quantity, **case, batch=batch)[1])[0]
 
     rows = page.table("break-even-exercise-CPU0.csv")
@@ -218,12 +233,12 @@ def test_accuracy_and_memory_are_the_numbers_stored(committed):
         assert rows
         for row in rows:
             if row["status"] == "ok":
-                case = {n: row[n] for n in ("network", "gradient", "mode", "device")}
+                case = {n: row[n] for n in ("workload", "gradient", "mode", "device")}
                 assert (
                     float(row["value"]) == cell(cells, quantity, **case, batch=int(row["batch"]))[0]
                 )
     shown = [
-        e for e in page.find("accuracy", "td", data_network="exercise") if "data-value" in e.own
+        e for e in page.find("accuracy", "td", data_workload="exercise") if "data-value" in e.own
     ]
     for entry in shown:
         assert numbers(entry.text)[0] == pytest.approx(float(entry.own["data-value"]), rel=0.006)
@@ -243,7 +258,7 @@ def test_points_name_the_row_that_they_stand_for(complete, tmp_path):
         row = table[int(element.own["data-row"])]
         case = [row["gradient"], row["mode"], f"batch {int(row['batch']):,}"]
         assert element.own["data-tip"].startswith(", ".join(case) + ":")
-        assert row["network"] == element.known["data-network"]
+        assert row["workload"] == element.known["data-workload"]
 
 
 def test_the_page_loads_nothing(complete, tmp_path):
@@ -275,12 +290,12 @@ def test_failed_and_skipped_cells_have_glyphs_and_no_number(tmp_path):
         return model(quantity, case)
 
     page = written(tmp_path, write_results(tmp_path / "results", model=broken))
-    cells = page.find("matrix", "td", data_network="exercise", data_mode="eager")
+    cells = page.find("matrix", "td", data_workload="exercise", data_mode="eager")
     assert [e.own["class"] for e in cells[:4]] == ["fast", "failed", "skipped", "fast"]
     assert [e.text.strip() for e in cells[1:3]] == ["✕ failed", "· skipped"]
     assert not any("data-value" in e.own for e in cells[1:3])
     tally = next(e for e in page.elements if e.own.get("class") == "tally")
-    assert " 3 failed" in tally.text  # the exercise's modes; the wide network has no batch 8
+    assert " 3 failed" in tally.text  # the exercise's modes; the wide workload has no batch 8
     assert "ratio_to_tape: exercise, chain, eager, CPU:0, batch 8" in tally.text
     crosses = [e for e in page.find("speedup") if e.own.get("data-tip", "").endswith(": failed")]
     assert crosses
@@ -303,7 +318,7 @@ def test_two_machines_stand_side_by_side_and_never_in_one_line(tmp_path):
     assert len(figures) == 4
     for element in figures:
         rows = page.table(f"{element.own['id']}.csv")
-        assert {row["network"] for row in rows} == {element.own["data-network"]}
+        assert {row["workload"] for row in rows} == {element.own["data-workload"]}
     heads = [e.text for e in page.find("runs", "th")]
     assert {"laptop", "server"} <= set(heads)
     assert {row["machine"] for row in page.table("results.csv")} == {"laptop", "server"}
@@ -341,7 +356,7 @@ def test_history_has_a_point_for_each_complete_commit(tmp_path):
     fused = [row for row in rows if row["gradient"] == "fused" and row["mode"] == "eager"]
     values = [
         1 / np.array(model("ratio_to_tape", {
-            "network": "exercise", "gradient": "fused", "mode": "eager", "device": "CPU:0",
+            "workload": "exercise", "gradient": "fused", "mode": "eager", "device": "CPU:0",
             "batch": batch,
         }))
         for batch in (1, 8, 64, 512, 4096, 32768)
@@ -379,7 +394,7 @@ def test_history_leaves_out_incomplete_commits_and_other_versions(tmp_path):
 def test_a_count_that_becomes_nothing_is_a_change(tmp_path):
     suite = {
         **SUITE,
-        "track_graph_nodes": ("track", "nodes", ("network", "gradient", "device", "batch")),
+        "track_graph_nodes": ("track", "nodes", ("workload", "gradient", "device", "batch")),
     }
     results = tmp_path / "results"
     write_benchmarks(results, suite)
@@ -404,4 +419,4 @@ def test_a_count_that_becomes_nothing_is_a_change(tmp_path):
         ("40.0", "0.0", "00000002")
     }
     assert any("track_graph_nodes" in e.text for e in page.find("history", "td"))
-    assert any(e.text == "0" for e in page.find("structure", "td", data_network="exercise"))
+    assert any(e.text == "0" for e in page.find("structure", "td", data_workload="exercise"))

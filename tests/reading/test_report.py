@@ -20,7 +20,7 @@ def flat(ratios, processes=3, spread=0.001):
     def cells(quantity, case):
         if (
             case["device"] != "CPU:0"
-            or case["network"] != "wide"
+            or case["workload"] != "wide"
             or case["batch"] not in (1, 64, 512)
         ):
             return SKIP
@@ -44,12 +44,12 @@ def test_a_win_is_told_with_its_size_range_and_gradient(complete):
     *lines, last = headline(load_results(complete)).splitlines()
     cases = [line.split(": ")[0] for line in lines]
     assert cases == [
-        f"{network}, CPU:0, {mode}"
-        for network in ("exercise", "wide")
+        f"{workload}, CPU:0, {mode}"
+        for workload in ("exercise", "wide")
         for mode in ("eager", "graph", "xla")
     ]
     batches = (1, 8, 64, 512, 4096, 32768)
-    case = {"network": "exercise", "gradient": "fused", "mode": "eager", "device": "CPU:0"}
+    case = {"workload": "exercise", "gradient": "fused", "mode": "eager", "device": "CPU:0"}
     logs = [-np.log(model("ratio_to_tape", {**case, "batch": b})).mean() for b in batches]
     eager = lines[0]
     assert f"fused {math.exp(np.mean(logs)):.2f}× as fast as the tape" in eager
@@ -101,7 +101,7 @@ def test_failed_cells_are_counted_and_named(tmp_path):
     assert f"{(frame['status'] == 'failed').sum()} failed" in text
     report = markdown(frame)
     assert (
-        "- `bench_ratio.ratio_to_tape`: network wide, gradient chain, mode eager, device CPU:0, "
+        "- `bench_ratio.ratio_to_tape`: workload wide, gradient chain, mode eager, device CPU:0, "
         "batch 64" in report
     )
     assert "| failed" in report
@@ -148,7 +148,7 @@ def test_the_tables_hold_what_was_measured(complete):
     head, chain, fused = table(part, "### eager: speedup over the tape")
     assert head == ["gradient", "batch 1", "batch 64", "batch 512"]
     assert (chain[0], fused[0]) == ("chain", "fused")
-    case = {"network": "wide", "gradient": "fused", "mode": "eager", "device": "CPU:0", "batch": 1}
+    case = {"workload": "wide", "gradient": "fused", "mode": "eager", "device": "CPU:0", "batch": 1}
     speedup = math.exp(-np.log(model("ratio_to_tape", case)).mean())
     assert fused[1].startswith(f"**{speedup:.2f}** (")
     rows = table(part, "### eager: time per step")
@@ -198,9 +198,9 @@ def test_the_report_is_written_with_pictures_and_a_table(complete, tmp_path):
     output = tmp_path / "a" / "report"
     report = write_report(complete, output)
     names = {file.name for file in report.files}
-    stems = [f"{what}-{network}-CPU0" for what in ("time", "speedup", "first-call")
-             for network in ("exercise", "wide")]  # fmt: skip
-    answers = {f"answer-{network}-CPU0-{theme}.svg" for network in ("exercise", "wide")
+    stems = [f"{what}-{workload}-CPU0" for what in ("time", "speedup", "first-call")
+             for workload in ("exercise", "wide")]  # fmt: skip
+    answers = {f"answer-{workload}-CPU0-{theme}.svg" for workload in ("exercise", "wide")
                for theme in ("light", "dark")}  # fmt: skip
     assert names == {"index.html", "report.md", "results.csv"} | answers | {
         f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")

@@ -24,7 +24,7 @@ RATIOS = {"ratio_to_tape": SUITE["ratio_to_tape"]}
 
 def of_every_kind(quantity, case):
     """A ratio of each kind by batch, chain only; fused was never tried at batch 1."""
-    if case["device"] == "GPU:0" or case["network"] != "exercise" or case["mode"] != "eager":
+    if case["device"] == "GPU:0" or case["workload"] != "exercise" or case["mode"] != "eager":
         return SKIP
     if case["gradient"] == "fused":
         return SKIP if case["batch"] != 1 else [1.0, 1.1]
@@ -64,15 +64,15 @@ def test_the_numbers_are_the_tables(complete, capsys):
     assert main(["show", str(complete)]) == 0
     out = capsys.readouterr().out
     cells = speedups(load_results(complete))
-    cells = cells[cells["device"] == "CPU:0"].set_index(["network", "mode", "gradient", "batch"])
+    cells = cells[cells["device"] == "CPU:0"].set_index(["workload", "mode", "gradient", "batch"])
     titles = {"exercise": "exercise 2-12-32-1", "wide": "wide 256-512-512-1"}
     seen = 0
-    for network, title in titles.items():
+    for workload, title in titles.items():
         for mode in ("eager", "graph", "xla"):
             (_, *batches), *lines = rows(out, f"{title}, {mode}, CPU:0")
             for gradient, *texts in lines:
                 for batch, text in zip(batches, texts, strict=True):
-                    known = cells.loc[(network, mode, gradient, int(batch))]
+                    known = cells.loc[(workload, mode, gradient, int(batch))]
                     mark = "+" if known["low"] > 1 else "-" if known["high"] < 1 else "~"
                     assert text == f"{known['speedup']:.2f} {mark}"
                     seen += 1
@@ -81,12 +81,12 @@ def test_the_numbers_are_the_tables(complete, capsys):
 
 
 def test_the_fastest_of_each_batch_is_summed_up(complete, capsys):
-    assert main(["show", str(complete), "--network", "exercise", "--mode", "eager"]) == 0
+    assert main(["show", str(complete), "--workload", "exercise", "--mode", "eager"]) == 0
     said = next(
         line for line in capsys.readouterr().out.splitlines() if line.startswith("the fastest of")
     )
     cells = speedups(load_results(complete))
-    here = cells[(cells["network"] == "exercise") & (cells["device"] == "CPU:0")]
+    here = cells[(cells["workload"] == "exercise") & (cells["device"] == "CPU:0")]
     best = here[here["mode"] == "eager"].groupby("batch")["speedup"].max()
     mean = math.exp(np.log(best).mean())
     assert f"{mean:.2f} in the geometric mean, or {1 / mean:.2f} of the tape's time" in said
@@ -99,8 +99,8 @@ def test_names_choose_panels(complete, capsys):
         return re.findall(r"^(\w+) \S+, (\w+), (\S+)$", capsys.readouterr().out, flags=re.M)
 
     modes = ("eager", "graph", "xla")
-    assert titles("--network", "wide") == [("wide", mode, "CPU:0") for mode in modes]
-    assert titles("--mode", "xla", "--mode", "eager", "--network", "wide") == [
+    assert titles("--workload", "wide") == [("wide", mode, "CPU:0") for mode in modes]
+    assert titles("--mode", "xla", "--mode", "eager", "--workload", "wide") == [
         ("wide", "eager", "CPU:0"),
         ("wide", "xla", "CPU:0"),
     ]
@@ -122,7 +122,7 @@ def test_machine_and_commit_choose_the_run(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--network", "deep"], "no results of network 'deep'; there are exercise, wide"),
+        (["--workload", "deep"], "no results of workload 'deep'; there are exercise, wide"),
         (["--mode", "jit"], "no results of mode 'jit'; there are eager, graph, xla"),
         (["--device", "TPU:0"], "no results of device 'TPU:0'; there are CPU:0, GPU:0"),
         (["--machine", "desk"], "no results of machine 'desk'; there are laptop"),

@@ -111,7 +111,7 @@ def _choices(runs: Sequence[Run], places: Sequence[Place]) -> list[tuple[str, st
     modes = distinct((mode for run in runs for mode in run.frame["mode"]), MODES)
     named = {
         "run": ("Run", [(run.key, run.label) for run in runs]),
-        "network": ("Network", [(name, name) for name in distinct(p.network for p in places)]),
+        "workload": ("Workload", [(name, name) for name in distinct(p.workload for p in places)]),
         "device": ("Device", [(name, name) for name in distinct(p.device for p in places)]),
         "mode": ("Mode", [(name, name) for name in modes]),
     }

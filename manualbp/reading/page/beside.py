@@ -12,7 +12,7 @@ from manualbp.reading.page import words
 from manualbp.reading.page.matrix import GLYPHS, Cell
 from manualbp.reading.page.model import Place, Row, processes, to_csv
 
-_COLUMNS = ("quantity", "network", "peer", "gradient", "mode", "device", "batch", "status",
+_COLUMNS = ("quantity", "workload", "peer", "gradient", "mode", "device", "batch", "status",
             "value", "low", "high", "processes")  # fmt: skip
 
 

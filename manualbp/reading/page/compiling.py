@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from manualbp.cases import MODES, baseline_of, is_baseline
+from manualbp.cases import BASELINE, MODES
 from manualbp.reading.breakeven import Amount, BreakEven, amount, break_even, difference, saved
 from manualbp.reading.frame import OK, SKIPPED, distinct, records
 from manualbp.reading.gaps import with_reason
@@ -78,7 +78,7 @@ def compiling(place: Place) -> Compiling | None:
     first = tuple(_first_calls(place, calls))
     comparisons = (*_between_modes(place), *_between_gradients(place))
     table = pd.concat([calls, place.of("first_trace"), place.of("first_execution")])
-    columns = ("quantity", "network", "gradient", "mode", "device", "batch", "status", "value",
+    columns = ("quantity", "workload", "gradient", "mode", "device", "batch", "status", "value",
                "low", "high", "processes")  # fmt: skip
     return Compiling(
         place, place.name("compiling"), first, comparisons, _finding(first),
@@ -132,7 +132,7 @@ def _first_calls(place: Place, calls: pd.DataFrame) -> Iterator[FirstCall]:
             f"{words.seconds(row['value'])}, {processes(row)}" if row["status"] == OK
             else with_reason(row["status"], row)
         )  # fmt: skip
-        case = (row["network"], row["gradient"], row["mode"], row["device"], row["batch"])
+        case = (row["workload"], row["gradient"], row["mode"], row["device"], row["batch"])
         yield FirstCall(
             row["mode"], row["gradient"], place.run.looks[row["gradient"]], row["batch"],
             row["status"], row["value"], words.between_seconds(row["low"], row["high"]), trace,
@@ -175,9 +175,8 @@ def _between_gradients(place: Place) -> Iterator[Comparison]:
     first, steady = _known(place, "first_call"), _known(place, "steady_step")
     ratios = _known(place, "ratio_to_tape")
     for gradient, mode, batch in first:
-        baseline = baseline_of(gradient)
-        tape, mine = (baseline, mode, batch), (gradient, mode, batch)
-        if is_baseline(gradient) or tape not in first or tape not in steady:
+        tape, mine = (BASELINE, mode, batch), (gradient, mode, batch)
+        if gradient == BASELINE or tape not in first or tape not in steady:
             continue
         if mine in ratios:
             gain = saved(steady[tape], ratios[mine])
@@ -186,7 +185,7 @@ def _between_gradients(place: Place) -> Iterator[Comparison]:
         else:
             continue
         cost = difference(amount(first[mine]), amount(first[tape]))
-        yield _comparison("gradients", baseline, gradient, mode, mode, batch, cost, gain)
+        yield _comparison("gradients", BASELINE, gradient, mode, mode, batch, cost, gain)
 
 
 def _comparison(
@@ -213,11 +212,11 @@ def _finding(calls: tuple[FirstCall, ...]) -> str:
 def _csv(place: Place, comparisons: tuple[Comparison, ...]) -> str:
     table = pd.DataFrame(
         [
-            (place.network, place.device, c.kind, c.first, c.second, c.held, c.batch, c.cost,
+            (place.workload, place.device, c.kind, c.first, c.second, c.held, c.batch, c.cost,
              c.gain, c.result.steps, c.result.low, c.result.high, c.text)
             for c in comparisons
         ],
-        columns=["network", "device", "compared", "first", "second", "held", "batch",
+        columns=["workload", "device", "compared", "first", "second", "held", "batch",
                  "first_call_extra_s", "saved_per_step_s", "steps", "low", "high", "words"],
     )  # fmt: skip
     return to_csv(table, list(table.columns))

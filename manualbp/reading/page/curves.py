@@ -34,7 +34,7 @@ _DASHES = {"eager": "", "graph": "7 3", "xla": "2 3"}
 _DODGE = 1.06
 """Neighbouring gradients stand this factor apart in x, so that their intervals can be told."""
 
-_CASE = ("network", "gradient", "mode", "device", "batch")
+_CASE = ("workload", "gradient", "mode", "device", "batch")
 _TIME = (*_CASE, "status", "value", "low", "high", "processes")
 _SPEEDUP = (*_CASE, "status", "speedup", "low", "high", "source", "processes")
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from manualbp.cases import over_the_tape
 from manualbp.reading import gaps
 from manualbp.reading.frame import DISTURBED, FAILED, OK, SEPARATE, SKIPPED, distinct, records
 from manualbp.reading.intervals import Estimate, product
@@ -83,7 +82,7 @@ def answer(place: Place) -> Answer | None:
     if not found:
         return None
     # A mean over fewer cells is not the same contest.
-    best = max(_rivals(found), key=lambda overall: (overall.measured, overall.known.log))
+    best = max(found, key=lambda overall: (overall.measured, overall.known.log))
     by_mode = {
         mode: [
             overall
@@ -126,7 +125,7 @@ def named(run: Run, status: str) -> list[str]:
     """Name the cells of a status with their reasons, equal names once with their number."""
     names: dict[str, int] = {}
     for row in records(run.frame[run.frame["status"] == status]):
-        case = [row[name] for name in ("network", "peer", "gradient", "mode", "device")]
+        case = [row[name] for name in ("workload", "peer", "gradient", "mode", "device")]
         text = ", ".join(str(part) for part in case if not pd.isna(part))
         batch = "" if pd.isna(row["batch"]) else f", batch {row['batch']:,}"
         name = f"{row['quantity']}" + (f": {text}{batch}" if text else "")
@@ -164,14 +163,9 @@ def _lacking(good: list[Row], tried: pd.DataFrame) -> tuple[str, ...]:
     return tuple(text for text in said if text)
 
 
-def _rivals(overalls: list[Overall]) -> list[Overall]:
-    names = over_the_tape(overall.gradient for overall in overalls)
-    return [overall for overall in overalls if overall.gradient in names]
-
-
 def _sentence(mode: str, overalls: list[Overall]) -> str:
     """Say what a mode's best gradient does, and what the others do if that is the contrary."""
-    best = max(_rivals(overalls), key=lambda overall: overall.known.log)
+    best = max(overalls, key=lambda overall: overall.known.log)
     factor = f"{best.known.value:.2f}{words.TIMES}"
     if math.isnan(best.known.low):
         text = f"{best.gradient} stands at {factor}"
@@ -198,12 +192,12 @@ def _sentence(mode: str, overalls: list[Overall]) -> str:
 def _csv(place: Place, overalls: list[Overall]) -> str:
     table = pd.DataFrame(
         [
-            (place.network, place.device, o.mode or "all", o.gradient, o.known.value, o.known.low,
+            (place.workload, place.device, o.mode or "all", o.gradient, o.known.value, o.known.low,
              o.known.high, o.best["speedup"], o.best["batch"], o.worst["speedup"],
              o.worst["batch"], o.faster, o.level, o.slower, o.failed, o.disturbed)
             for o in overalls
         ],
-        columns=["network", "device", "mode", "gradient", "speedup", "low", "high", "best",
+        columns=["workload", "device", "mode", "gradient", "speedup", "low", "high", "best",
                  "best_batch", "worst", "worst_batch", "faster", "level", "slower", "failed",
                  "disturbed"],
     )  # fmt: skip
@@ -212,9 +206,9 @@ def _csv(place: Place, overalls: list[Overall]) -> str:
 
 @dataclass(frozen=True)
 class Across:
-    """A network, device, mode and gradient in every run: a geometric mean each, or nothing."""
+    """A workload, device, mode and gradient in every run: a geometric mean each, or nothing."""
 
-    network: str
+    workload: str
     device: str
     mode: str
     gradient: str
@@ -227,6 +221,6 @@ def side_by_side(answers: Sequence[Answer], runs: Sequence[Run]) -> list[Across]
     for answer_ in answers:
         for overall in answer_.rows:
             place = answer_.place
-            key = (place.network, place.device, str(overall.mode), overall.gradient)
+            key = (place.workload, place.device, str(overall.mode), overall.gradient)
             found.setdefault(key, {})[place.run.key] = overall
     return [Across(*key, tuple(known.get(run.key) for run in runs)) for key, known in found.items()]

@@ -20,7 +20,7 @@ GLYPHS = {
 }
 """What stands in a cell without a number: none of them is a colour, so none looks slow."""
 
-_COLUMNS = ("network", "gradient", "mode", "device", "batch", "status", "speedup", "low", "high",
+_COLUMNS = ("workload", "gradient", "mode", "device", "batch", "status", "speedup", "low", "high",
             "source", "processes", "discarded", "reason")  # fmt: skip
 
 

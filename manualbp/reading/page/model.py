@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from manualbp.cases import BASELINE, MODES, NETWORKS
-from manualbp.reading.frame import CASE, OK, SKIPPED, distinct, records, select, speedups
+from manualbp.cases import MODES, describe_workload
+from manualbp.reading.frame import CASE, OK, SKIPPED, distinct, places, records, select, speedups
 from manualbp.reading.history import change_points, history
+from manualbp.reading.looks import looks_of
 from manualbp.reading.page import svg, words
 from manualbp.reading.text import file_name, in_cells
 
@@ -60,18 +61,14 @@ class Run:
 
     @cached_property
     def looks(self) -> dict[str, int]:
-        """The look of every gradient: 0 the baseline's, the others in order of appearance."""
-        others = [name for name in distinct(self.frame["gradient"]) if name != BASELINE]
-        return {BASELINE: 0} | {
-            name: 1 + place % (svg.LOOKS - 1) for place, name in enumerate(others)
-        }
+        """The look of every gradient."""
+        return looks_of(self.frame)
 
     @cached_property
     def places(self) -> list["Place"]:
-        """The networks and devices of which anything was tried."""
+        """The workloads and devices of which anything was tried, the exercise first."""
         tried = self.frame[self.frame["status"] != SKIPPED]
-        pairs = tried[["network", "device"]].dropna().drop_duplicates()
-        return [Place(self, *pair) for pair in pairs.itertuples(index=False, name=None)]
+        return [Place(self, *place) for place in places(tried)]
 
     def row_of(self, cell: Row) -> int | None:
         """Return the place in the table of cells of what stands behind a speedup."""
@@ -82,21 +79,21 @@ class Run:
 
 @dataclass(frozen=True)
 class Place:
-    """A network on a device in a run: what one figure is about."""
+    """A workload on a device in a run: what one figure is about."""
 
     run: Run
-    network: str
+    workload: str
     device: str
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The rows of this place, those that concern no device included."""
-        return select(self.run.frame, self.network, self.device)
+        return select(self.run.frame, self.workload, self.device)
 
     @cached_property
     def cells(self) -> pd.DataFrame:
         """The speedups of this place."""
-        return select(self.run.cells, self.network, self.device)
+        return select(self.run.cells, self.workload, self.device)
 
     def of(self, quantity: str) -> pd.DataFrame:
         """Return the rows of a quantity."""
@@ -105,17 +102,16 @@ class Place:
     @property
     def title(self) -> str:
         """The place in words."""
-        return f"{self.network} on {self.device}"
+        return f"{self.workload} on {self.device}"
 
     @property
-    def widths(self) -> str:
-        """The network's widths, where it is one of the suite's."""
-        known = NETWORKS.get(self.network)
-        return " → ".join(map(str, known.widths)) if known else ""
+    def description(self) -> str:
+        """What the workload is, where it is one of ours."""
+        return describe_workload(self.workload)
 
     def name(self, what: str) -> str:
         """Return a name for a file or an anchor."""
-        parts = (what, file_name(self.network), file_name(self.device), self.run.key)
+        parts = (what, file_name(self.workload), file_name(self.device), self.run.key)
         return "-".join(part for part in parts if part)
 
 

@@ -73,13 +73,13 @@ class Past:
 def past(place: Place) -> Past | None:
     """Return the history of a place, or nothing where one commit is all there is."""
     lines = place.run.lines
-    here = lines[(lines["network"] == place.network) & (lines["device"] == place.device)]
+    here = lines[(lines["workload"] == place.workload) & (lines["device"] == place.device)]
     here = here[here["status"] != SKIPPED]
     commits = here.drop_duplicates("place").sort_values("place")
     if len(commits) < 2:
         return None
     changes = place.run.changes
-    changes = changes[(changes["network"] == place.network) & (changes["device"] == place.device)]
+    changes = changes[(changes["workload"] == place.workload) & (changes["device"] == place.device)]
     size = (changes["after"] / changes["before"]).apply(
         lambda ratio: abs(math.log(ratio)) if ratio > 0 and math.isfinite(ratio) else math.inf
     )
@@ -138,8 +138,8 @@ def _figure(
         keys.append(Key("▲ on the axis: a cell changed its level", style="none"))
     if marks:
         keys.append(Key("◆ and a line: TensorFlow, environment or processor changed", style="none"))
-    table = means.assign(network=place.network, device=place.device)
-    columns = ["network", "device", "mode", "gradient", "commit", "date", "speedup", "low", "high"]
+    table = means.assign(workload=place.workload, device=place.device)
+    columns = ["workload", "device", "mode", "gradient", "commit", "date", "speedup", "low", "high"]
     rounded = table.assign(**{end: table[end].round(7) for end in ("speedup", "low", "high")})
     return Figure(
         place.name("history-speedup"), place, "Speedup over commits, mean over the batches",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from manualbp.reading.looks import LOOKS
 from manualbp.reading.text import html
 
 WIDTH, HEIGHT = 390, 272
@@ -20,9 +21,6 @@ _CROSS_STRIP = 15
 
 _WHISKERS = 40
 """A line of more points has its band alone: whiskers would hide it."""
-
-LOOKS = 7
-"""How many looks there are, the baseline's included; further gradients begin anew."""
 
 _SHAPES = (
     '<circle r="3.6"/>',

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from manualbp.cases import MODES, baseline_of
+from manualbp.cases import BASELINE, MODES
 from manualbp.reading.frame import FAILED, OK, QUANTITIES, SKIPPED, distinct, records
 from manualbp.reading.gaps import with_reason
 from manualbp.reading.page import axes, words
@@ -23,7 +23,7 @@ from manualbp.reading.page.model import (
 )
 from manualbp.reading.page.svg import Line, Panel, Point
 
-_COLUMNS = ("quantity", "network", "gradient", "mode", "device", "batch", "status", "value")
+_COLUMNS = ("quantity", "workload", "gradient", "mode", "device", "batch", "status", "value")
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,7 @@ def structure(place: Place) -> Structure | None:
         groups.setdefault((row["quantity"], str(row["mode"]), batch), []).append(row)
     for (quantity, mode, batch), mine in groups.items():
         known = {row["gradient"]: row for row in mine}
-        entries = tuple(
-            _count(known.get(gradient), known.get(baseline_of(gradient))) for gradient in gradients
-        )
+        entries = tuple(_count(known.get(name), known.get(BASELINE)) for name in gradients)
         title = quantity.removeprefix("track_").replace("_", " ")
         title = title.removeprefix(f"{mode} ")
         lines.append((title, mode, batch, entries))
@@ -190,7 +188,7 @@ def beside_speed(place: Place) -> Figure | None:
     table = pd.DataFrame(
         [
             {
-                **{name: row[name] for name in ("network", "gradient", "mode", "device", "batch")},
+                **{name: row[name] for name in ("workload", "gradient", "mode", "device", "batch")},
                 "error_ulp": error["value"],
                 **{name: row[name] for name in ("speedup", "low", "high")},
             }
@@ -221,7 +219,7 @@ def _entry(place: Place, row: Row | None, unit: str) -> Entry:
         return Entry(kind, GLYPHS[kind], tip=with_reason(f"{case}: {kind}", row))
     text = words.number(row["value"], unit)
     tip = f"{case}: {text}"
-    key = (row["quantity"], *(row[n] for n in ("network", "gradient", "mode", "device", "batch")))
+    key = (row["quantity"], *(row[n] for n in ("workload", "gradient", "mode", "device", "batch")))
     return Entry("ok", text.removesuffix(f" {unit}"), row["value"], place.run.rows.get(key), tip)
 
 

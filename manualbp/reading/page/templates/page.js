@@ -52,7 +52,7 @@ const choices = all("[data-choice]").map((element) => ({
   name: element.dataset.choice,
   inputs: all("input", element),
 }));
-// A network and a device at a time; modes and runs side by side.
+// A workload and a device at a time; modes and runs side by side.
 const byDefault = { run: "", mode: "" };
 const initial = (choice) => byDefault[choice.name] ?? choice.inputs[0].value;
 
@@ -77,7 +77,7 @@ function writeAddress() {
   history.replaceState(null, "", location.pathname + (query ? `?${query}` : "") + location.hash);
 }
 
-const filtered = all("main :is([data-run], [data-network], [data-device], [data-mode])");
+const filtered = all("main :is([data-run], [data-workload], [data-device], [data-mode])");
 
 function applyChoices() {
   const chosen = {};
@@ -91,7 +91,7 @@ function applyChoices() {
     if (parts.length && parts.every((part) => part.hidden)) block.hidden = true;
   }
   for (const section of all("main section")) {
-    const blocks = all(":scope > [data-network]", section);
+    const blocks = all(":scope > [data-workload]", section);
     const empty = blocks.length > 0 && blocks.every((block) => block.hidden);
     let nothing = section.querySelector(":scope > .nothing");
     if (empty && !nothing) {
@@ -225,7 +225,7 @@ function showSamples(number) {
   const values = cell.samples ? cell.samples.split(" ").map(Number) : [];
   const toTape = cell.quantity === "ratio_to_tape";
   if (cell.unit === "ratio") cell.unit = toTape ? "× the tape's time" : "× the yardstick's time";
-  const names = ["quantity", "network", "peer", "gradient", "mode", "device"].map((name) => cell[name]).filter(Boolean);
+  const names = ["quantity", "workload", "peer", "gradient", "mode", "device"].map((name) => cell[name]).filter(Boolean);
   document.getElementById("samples-title").textContent =
     names.join(" · ") + (cell.batch ? ` · batch ${cell.batch}` : "");
   const body = document.getElementById("samples-body");
