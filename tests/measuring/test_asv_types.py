@@ -5,7 +5,7 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 
 from manualbp.measuring import asv_types, measure
 from manualbp.measuring.disturbance import Meanwhile
-from manualbp.measuring.peers import PeerNotFoundError
+from manualbp.peers import PeerNotFoundError
 from manualbp.measuring.problem import DeviceNotFoundError
 
 
