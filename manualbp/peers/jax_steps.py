@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from manualbp.peers import Outputs, PeerStep, PeerTraining
 from manualbp.measuring.problem import Problem
+from manualbp.peers import Outputs, PeerStep, PeerTraining
 
 
 def mean_loss(variables: Any, inputs: Any, targets: Any) -> Any:

@@ -10,8 +10,8 @@ import keras
 import tensorflow as tf
 
 from manualbp.measuring import parts
-from manualbp.peers import Outputs, PeerNotFoundError, PeerStep
 from manualbp.measuring.problem import Problem, find_device
+from manualbp.peers import Outputs, PeerNotFoundError, PeerStep
 
 VERIFYING_RATE = 1024.0
 """The learning rate of the one step whose change of weights is compared with the gradient.

@@ -11,8 +11,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from manualbp.peers import Outputs, PeerStep, PeerTraining
 from manualbp.measuring.problem import Problem
+from manualbp.peers import Outputs, PeerStep, PeerTraining
 
 ZERO, ONE = np.float32(0), np.float32(1)
 """Plain literals would make the loop compute in float64."""

@@ -10,8 +10,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 from torch.nn.functional import binary_cross_entropy
 
-from manualbp.peers import Outputs, PeerStep
 from manualbp.measuring.problem import Problem
+from manualbp.peers import Outputs, PeerStep
 
 
 def forward(variables: Any, inputs: Any) -> tuple[Any, list[Any]]:
