@@ -30,7 +30,10 @@ def arm(
     counts=None,
     slower=1.5,
 ):
-    """Make an arm whose step takes the sum of its parts, in us, and is slower by the profiler."""
+    """Make an arm whose step takes the sum of its parts, in us, and is slower by the profiler.
+
+    With ``least=None`` it has no bound, as where FLOPs cannot be counted.
+    """
     parts = [each * US for each in (kernels, waiting, executor, runtime, python)]
     names = [Kernel("slow", 1, 0.75 * slower * kernels * US), *small(slower * kernels * US)]
     profile = Profile(
@@ -48,7 +51,7 @@ def arm(
         empty * US,
         profile,
         counts or COUNTS[mode],
-        Bound(1000, 2000, 500, least * US, limit, in_cache),
+        None if least is None else Bound(1000, 2000, 500, least * US, limit, in_cache),
     )
 
 

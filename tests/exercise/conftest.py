@@ -1,5 +1,8 @@
+"""The exercise's tests, on two logical CPUs like all that share their processes."""
+
 import pytest
 import tensorflow as tf
+from runtime import quiet_machine  # noqa: F401  (a fixture)
 
 from manualbp import make_variables
 

@@ -5,8 +5,9 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 
 from manualbp.measuring import asv_types, measure
 from manualbp.measuring.disturbance import Meanwhile
-from manualbp.measuring.peers import PeerNotFoundError
+from manualbp.measuring.oracle import VerificationError
 from manualbp.measuring.problem import DeviceNotFoundError
+from manualbp.peers import PeerNotFoundError
 
 
 class Suite:
@@ -79,6 +80,64 @@ def test_a_retraced_step_is_no_number():
         benchmark(asv_types.Steady, Retracing).run()
     with pytest.raises(asv_types.RetracedError):
         benchmark(asv_types.Ratio, lambda: (Retracing(), Retracing())).run()
+
+
+class Remembering:
+    """A call that is found out when it is verified with other inputs."""
+
+    def __init__(self, events):
+        self.events = events
+
+    def __call__(self):
+        self.events.append("call")
+
+    def verify_again(self):
+        self.events.append("verify again")
+        raise VerificationError("the gradient of bias was right before its variables changed")
+
+
+@pytest.mark.parametrize(
+    ("kind", "prepare"),
+    [
+        (asv_types.Steady, lambda call: call),
+        (asv_types.Ratio, lambda call: (call, lambda: None)),
+        (asv_types.Ratio, lambda call: (lambda: None, call)),
+    ],
+    ids=["steady", "contender", "baseline"],
+)
+def test_what_does_not_pass_its_verification_after_timing_is_no_number(kind, prepare):
+    events = []
+    call = Remembering(events)
+    with pytest.raises(VerificationError, match="right before its variables changed"):
+        benchmark(kind, lambda: prepare(call)).run()
+    assert len(events) > 5  # it was timed
+    assert events.index("verify again") == len(events) - 1
+
+
+def test_extra_work_keeps_no_call_from_being_verified_again():
+    class Slowed(Suite):
+        slowdown = 0.1
+
+    call = Remembering([])
+    ratio = asv_types.Ratio("module.Class.name", lambda: (call, lambda: None), [Slowed()])
+    with pytest.raises(VerificationError):
+        ratio.run()
+
+
+def test_both_arms_are_verified_again_once_each():
+    verified = []
+
+    class Sound:
+        def __call__(self):
+            pass
+
+        def verify_again(self):
+            verified.append(self)
+
+    f, g = Sound(), Sound()
+    assert benchmark(asv_types.Ratio, lambda: (f, g)).run()["samples"][0] > 0
+    benchmark(asv_types.Ratio, lambda: (f, f)).run()
+    assert verified == [f, g, f]
 
 
 def test_first_times_one_call_and_checks_afterwards():

@@ -1,20 +1,27 @@
 """Explaining: what is collected of a case and its baseline."""
 
-import pytest
+import re
 
+import pytest
+import tensorflow as tf
+
+from manualbp import Workload, workloads
 from manualbp.cases import Case
+from manualbp.cli.explanation import markdown
+from manualbp.exercise import chain
 from manualbp.measuring import explain, hlo, structure
-from manualbp.measuring.gradients import GRADIENTS, Gradient, chain_backward, chain_forward
 from manualbp.measuring.oracle import VerificationError
 from manualbp.measuring.profile import ProfileError
+from manualbp.measuring.reasons import verdict
 from manualbp.measuring.roofline import Machine
 from manualbp.measuring.step import build_step
+from manualbp.workloads import exercise
 
 MACHINE = Machine(flops_per_s=1e11, bytes_per_s=1e10, cache_bytes=2**25)
 
 
-def explained(gradient, mode, batch=64, **options):
-    case = Case("exercise", gradient, mode, "CPU:1", batch)
+def explained(gradient, mode, batch=64, workload="exercise", **options):
+    case = Case(workload, gradient, mode, "CPU:1", batch)
     return explain.explain(case, MACHINE, budget=0.01, **options)
 
 
@@ -43,11 +50,9 @@ def test_a_case_and_its_baseline_are_measured_alike(mode):
 
 
 def test_counts_are_those_of_the_mode():
-    step = build_step("chain", "eager", "CPU:1", 8)
-    program = build_step("chain", "xla", "CPU:1", 8)
-    compiled = structure.optimised_hlo(
-        program.function, program.problem.inputs, program.problem.targets
-    )
+    step = build_step(Case("exercise", "chain", "eager", "CPU:1", 8))
+    program = build_step(Case("exercise", "chain", "xla", "CPU:1", 8))
+    compiled = structure.optimised_hlo(program.function, *program.data)
     module = compiled.hlo_module
     counts, limit = explain.count(step, MACHINE)
     assert counts == {"eager operations": structure.eager_operations(step)}
@@ -66,10 +71,11 @@ def test_the_baseline_is_measured_once(monkeypatch):
 
 
 def test_a_wrong_gradient_is_not_explained(monkeypatch):
-    def wrong(variables, stored, targets, batch_size):
-        return chain_backward(variables, stored, targets, batch_size + 1)
+    class Wrong(exercise.Chain):
+        def backward(self, stored, inputs, targets):
+            return chain.backward(self.variables, stored, targets, self.batch + 1)
 
-    monkeypatch.setitem(GRADIENTS, "wrong", Gradient(chain_forward, wrong, "for this test"))
+    monkeypatch.setitem(exercise.workload.gradients, "wrong", Wrong)
     with pytest.raises(VerificationError, match="exercise/wrong/eager/CPU:1/8"):
         explained("wrong", "eager", 8)
 
@@ -79,3 +85,75 @@ def test_another_device_than_a_cpu_is_refused(monkeypatch):
     case = Case("exercise", "fused", "eager", "GPU:0", 8)
     with pytest.raises(ProfileError, match="only the steps of a CPU can be profiled"):
         explain.explain(case, MACHINE)
+
+
+# ---------------------------------------------------------------- neither apart nor counted
+
+
+ROUNDS = 5
+
+
+def loss(variables, inputs):
+    """The mean square of inputs times scale, added up in a loop."""
+    terms = inputs * variables["scale"]
+    _, total = tf.while_loop(
+        lambda done, total: done < ROUNDS,
+        lambda done, total: (done + 1, total + terms),
+        (0, tf.zeros_like(terms)),
+        maximum_iterations=ROUNDS,  # a tape under XLA must know
+    )
+    return tf.reduce_mean(total**2)
+
+
+def closed(variables, inputs):
+    """The same without a loop, both passes in one."""
+    scale = variables["scale"]
+    squares = ROUNDS**2 * tf.reduce_mean(inputs**2, axis=0) * scale
+    size = scale.shape[0]
+    return tf.reduce_sum(squares * scale) / size, {"scale": 2 * squares / size}
+
+
+@pytest.fixture
+def looped(monkeypatch):
+    """A workload whose loss is a loop, and whose gradient by hand is one function."""
+    made = Workload(
+        loss,
+        lambda random: {"scale": random.normal(size=6)},
+        lambda random, batch: (random.normal(size=(batch, 6)),),
+        batches=(8,),
+        name="looped",
+    )
+    made.by_hand(closed)
+    monkeypatch.setitem(workloads._loaded, made.name, made)
+    return made.name
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_passes_in_one_function_have_no_times_apart(mode, looped):
+    found = explained("closed", mode, 8, looped)
+    assert (found.arm.forward_s, found.arm.backward_s) == (None, None)
+    assert min(found.arm.step_s, found.baseline.forward_s) > 0
+    assert found.baseline.backward_s is not None
+    text = markdown(found)
+    assert re.search(r"\| forward pass alone \| not apart \| [\d.]+ \(", text)
+    assert re.search(r"\| backward pass.* \| not apart \| -?[\d.]+ \(", text)
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_a_loop_has_no_bound_and_says_so(mode, looped):
+    found = explained("closed", mode, 8, looped)
+    assert found.arm.bound.flops > 0
+    assert found.baseline.bound is None
+    text = markdown(found)
+    assert re.search(r"\| least time / step \| \d+ % \| uncounted \|", text)
+    # XLA's counts are among the structure of a step under XLA, and in the roofline of every mode.
+    counted = re.findall(r"\| FLOPs \| \d+ \| uncounted \|", text)
+    assert len(counted) == (2 if mode == "xla" else 1)
+    if mode == "xla":
+        assert found.baseline.counts.keys() < found.arm.counts.keys()
+
+
+def test_a_loop_is_explained_as_the_baseline_too(looped):
+    found = explained("tape", "xla", 8, looped)
+    assert found.arm.bound is None
+    assert verdict(found).startswith("tape is the baseline itself. ")

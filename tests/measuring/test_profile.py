@@ -6,7 +6,7 @@ import pytest
 from tensorflow.python.framework import op_callbacks
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from manualbp import build_step
+from manualbp import Case, build_step
 from manualbp.measuring import hlo, profile, structure
 from manualbp.measuring.profile import Event, ProfileError
 
@@ -196,7 +196,7 @@ def test_events_are_read_with_their_threads_and_times():
 
 
 def profiled(gradient, mode, batch, device):
-    built = build_step(gradient, mode, device, batch)
+    built = build_step(Case("exercise", gradient, mode, device, batch))
     found = profile.profile(built, mode, 0.02)  # few steps do
     parts = (
         *(found.kernels_s, found.waiting_s, found.executor_s),
@@ -240,7 +240,7 @@ def test_a_graph_runs_every_product_once(gradient):
 
 
 def test_a_graph_of_nodes_known_to_be_cheap_has_its_time_all_the_same():
-    built = build_step("fused", "graph", "CPU:1", 1)
+    built = build_step(Case("exercise", "fused", "graph", "CPU:1", 1))
     for _ in range(500):
         built()
     assert profile.profile(built, "graph", 0.02).kernels_s > 0
@@ -249,9 +249,7 @@ def test_a_graph_of_nodes_known_to_be_cheap_has_its_time_all_the_same():
 @pytest.mark.parametrize("batch", [8, 4096])
 def test_xla_kernels_are_those_of_the_program(batch):
     built, found = profiled("fused", "xla", batch, "CPU:1")
-    module = structure.optimised_hlo(
-        built.function, built.problem.inputs, built.problem.targets
-    ).hlo_module
+    module = structure.optimised_hlo(built.function, *built.data).hlo_module
     instructions = {each.name for part in module.computations for each in part.instructions}
     assert {each.name for each in found.kernels} <= instructions
     assert all(each.calls == 1 for each in found.kernels)

@@ -136,6 +136,11 @@ def test_the_machine_is_the_limit(limit, in_cache, said):
     assert verdict(explanation(mine, arm("tape"))).endswith(said)
 
 
+def test_without_a_bound_the_limit_is_no_reason():
+    said = verdict(explanation(arm(least=None), arm("tape")))
+    assert said.endswith("Kernels: 60 % of a step, 45 % the slowest, slow.")
+
+
 def test_both_dispatch_the_same():
     mine = arm(mode="eager", python=60, executor=0, waiting=0, kernels=30)
     assert verdict(explanation(mine, arm("tape", "eager"), 1.0)).endswith(

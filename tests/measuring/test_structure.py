@@ -8,12 +8,18 @@ import sys
 import pytest
 import tensorflow as tf
 
-from manualbp import build_step
+from manualbp import Case, build_step, workloads
+from manualbp.exercise import chain
 from manualbp.measuring import hlo, structure
-from manualbp.measuring.gradients import GRADIENTS, Gradient, chain_backward, chain_forward
 from manualbp.measuring.oracle import VerificationError
+from manualbp.workloads import exercise
 
 EYE = tf.eye(12)
+EVERY = [
+    (workload, gradient)
+    for workload in ("exercise", "exercise-logits")
+    for gradient in workloads.find(workload).gradients
+]
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -152,14 +158,12 @@ def test_the_counted_program_is_the_one_that_ran(tmp_path):
     # XLA writes each program that it compiles where XLA_FLAGS say, if they do so from the start.
     code = (
         "import pathlib, sys\n"
-        "from manualbp import build_step\n"
+        "from manualbp import Case, build_step\n"
         "from manualbp.measuring import hlo, structure\n"
-        "step = build_step('chain', 'xla', batch=64)\n"
+        "step = build_step(Case('exercise', 'chain', 'xla', batch=64))\n"
         "(ran,) = pathlib.Path(sys.argv[1]).glob('*after_optimizations.txt')\n"
         "lines = ran.read_text().splitlines()\n"
-        "found = structure.optimised_hlo(\n"
-        "    step.function, step.problem.inputs, step.problem.targets\n"
-        ").hlo_module\n"
+        "found = structure.optimised_hlo(step.function, *step.data).hlo_module\n"
         "assert hlo.instructions(found) == sum(' = ' in line for line in lines)\n"
         "assert hlo.fusions(found) == sum(' fusion(' in line for line in lines) > 0\n"
     )
@@ -217,20 +221,23 @@ def test_a_profile_without_compilations_is_no_zero(monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])
-@pytest.mark.parametrize("gradient", GRADIENTS)
-def test_a_batch_that_comes_back_is_not_traced_again(gradient, mode):
-    sequence = structure.BatchSequence(gradient, mode, "CPU:1", "exercise", (2, 8, 2))
+@pytest.mark.parametrize(("workload", "gradient"), EVERY)
+def test_a_batch_that_comes_back_is_not_traced_again(workload, gradient, mode):
+    case = Case(workload, gradient, mode, "CPU:1")
+    sequence = structure.BatchSequence(case, (2, 8, 2))
     assert sequence.traces == 0
     sequence.verify()
     assert sequence.traces == 2
 
 
 def test_a_gradient_wrong_at_one_size_has_no_traces(monkeypatch):
-    def wrong_at_8(variables, stored, targets, batch_size):
-        return chain_backward(variables, stored, targets, 9 if batch_size == 8 else batch_size)
+    class WrongAt8(exercise.Chain):
+        def backward(self, stored, inputs, targets):
+            batch = targets.shape[0]
+            return chain.backward(self.variables, stored, targets, 9 if batch == 8 else batch)
 
-    monkeypatch.setitem(GRADIENTS, "wrong", Gradient(chain_forward, wrong_at_8, "for this test"))
-    sequence = structure.BatchSequence("wrong", "graph", "CPU:0", "exercise", (2, 8))
+    monkeypatch.setitem(exercise.workload.gradients, "wrong", WrongAt8)
+    sequence = structure.BatchSequence(Case("exercise", "wrong", "graph"), (2, 8))
     with pytest.raises(VerificationError, match="exercise/wrong/graph/CPU:0/8"):
         sequence.verify()
 
@@ -240,10 +247,10 @@ def test_a_gradient_wrong_at_one_size_has_no_traces(monkeypatch):
 
 def counts(gradient):
     """All counts of a gradient's step, from verified steps."""
-    eager = build_step(gradient, "eager", batch=64)
-    graph = build_step(gradient, "graph", batch=64, verify=False)
-    xla = build_step(gradient, "xla", batch=64)
-    found = structure.optimised_hlo(xla.function, xla.problem.inputs, xla.problem.targets)
+    eager = build_step(Case("exercise", gradient, "eager", batch=64))
+    graph = build_step(Case("exercise", gradient, "graph", batch=64), verify=False)
+    xla = build_step(Case("exercise", gradient, "xla", batch=64))
+    found = structure.optimised_hlo(xla.function, *xla.data)
     return {
         "operations": structure.eager_operations(eager),
         "nodes": structure.graph_nodes(graph),
@@ -256,19 +263,20 @@ def counts(gradient):
     }
 
 
-def added(monkeypatch, backward):
+def added(monkeypatch, kind):
     """What a gradient has more than ``chain``."""
-    monkeypatch.setitem(GRADIENTS, "more", Gradient(chain_forward, backward, "for this test"))
+    monkeypatch.setitem(exercise.workload.gradients, "more", kind)
     more, chain = counts("more"), counts("chain")
     return {name: more[name] - chain[name] for name in chain}
 
 
 def test_a_redundant_product_shows_in_every_count(monkeypatch):
-    def with_product(variables, stored, targets, batch_size):
-        first, (weights, bias), last = chain_backward(variables, stored, targets, batch_size)
-        return first, (tf.matmul(EYE, weights), bias), last
+    class WithProduct(exercise.Chain):
+        def backward(self, stored, *data):
+            first, (weights, bias), last = super().backward(stored, *data)
+            return first, (tf.matmul(EYE, weights), bias), last
 
-    assert added(monkeypatch, with_product) == {
+    assert added(monkeypatch, WithProduct) == {
         "operations": 1,
         "nodes": 2,  # the product, and the matrix as one more argument
         "instructions": 2,
@@ -281,11 +289,12 @@ def test_a_redundant_product_shows_in_every_count(monkeypatch):
 
 
 def test_a_product_that_nobody_uses_shows_in_eager_mode_only(monkeypatch):
-    def with_unused(variables, stored, targets, batch_size):
-        tf.matmul(targets, targets, transpose_a=True)
-        return chain_backward(variables, stored, targets, batch_size)
+    class WithUnused(exercise.Chain):
+        def backward(self, stored, inputs, targets):
+            tf.matmul(targets, targets, transpose_a=True)
+            return super().backward(stored, inputs, targets)
 
-    found = added(monkeypatch, with_unused)
+    found = added(monkeypatch, WithUnused)
     assert found.pop("operations") == 1
     assert set(found.values()) == {0}
 

@@ -6,6 +6,7 @@ import pytest
 
 from manualbp.measuring import asv_types, measure, together
 from manualbp.measuring.disturbance import Meanwhile
+from manualbp.measuring.oracle import VerificationError
 from manualbp.measuring.problem import DeviceNotFoundError
 
 
@@ -108,6 +109,41 @@ def test_a_cell_that_fails_or_is_skipped_takes_none_of_the_others_with_it(monkey
         "breaks": ("failed", "RuntimeError: out of luck"),
     }
     assert cells["wrong"]["value"] is None
+
+
+class Remembering:
+    """A call that is found out when it is verified with other inputs."""
+
+    def __call__(self):
+        pass
+
+    def verify_again(self):
+        raise VerificationError("the gradient of bias was right before its variables changed")
+
+
+def test_a_cell_that_is_found_out_after_timing_is_the_only_one_that_fails(monkeypatch):
+    baseline = lambda: None  # noqa: E731
+    cells = measured(
+        monkeypatch,
+        right=ratio(lambda: (lambda: None, baseline)),
+        wrong=ratio(lambda: (Remembering(), baseline)),
+        other=ratio(lambda: (lambda: None, lambda: None)),
+        alone=steady(Remembering),
+        steady=steady(lambda: lambda: None),
+    )
+    assert {name: cell["status"] for name, cell in cells.items()} == {
+        "right": "ok",
+        "wrong": "failed",
+        "other": "ok",
+        "alone": "failed",
+        "steady": "ok",
+    }
+    for name in ("wrong", "alone"):
+        assert cells[name]["value"] is None
+        assert cells[name]["reason"] == (
+            "VerificationError: the gradient of bias was right before its variables changed"
+        )
+    assert min(cells[name]["value"] for name in ("right", "other", "steady")) > 0
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "3", True, {"a": 1}, None])

@@ -8,17 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from manualbp.measuring import asv_types, oracle, parts, reference
-from manualbp.measuring.network import make_variables
+from manualbp.exercise import reference
+from manualbp.exercise.network import make_variables
+from manualbp.measuring import asv_types, oracle, parts
 from manualbp.measuring.oracle import VerificationError
-from manualbp.measuring.peers import (
-    PEERS,
-    PeerNotFoundError,
-    PeerStep,
-    build_peer,
-    build_peer_sgd,
-)
 from manualbp.measuring.problem import make_problem
+from manualbp.peers import PEERS, PeerNotFoundError, PeerStep, build_peer, build_peer_sgd
 
 ROOT = Path(__file__).parents[2]
 WRONG = 1.001
@@ -45,6 +40,23 @@ def trained(request):
     return needed(request.param)
 
 
+def losses_of_sgd(batch, steps):
+    """Each step's loss on the exercise before its update, by the NumPy reference in float64."""
+    variables, data = make_problem("exercise", batch).arrays("float64")
+    losses = []
+    for _ in range(steps):
+        loss, gradients = reference.step(variables, *data)
+        losses.append(loss)
+        variables = [
+            tuple(
+                value - parts.LEARNING_RATE * derivative
+                for value, derivative in zip(*pairs, strict=True)
+            )
+            for pairs in zip(variables, gradients, strict=True)
+        ]
+    return losses
+
+
 @pytest.mark.parametrize("batch", [1, 64])
 def test_every_peer_is_right(name, batch):
     step = build_peer(name, batch)  # raises if it is not
@@ -59,7 +71,7 @@ def test_every_peer_is_right_on_the_wide_network(name):
 def test_a_gradient_wrong_by_a_thousandth_is_refused_by_name(name, monkeypatch):
     right = PEERS[name]
     loss, gradients = right.build(make_problem("exercise", 64)).outputs()
-    for tensor, called in enumerate(oracle.tensor_names(3)):
+    for tensor, called in enumerate(make_problem("exercise", 64).names()):
         flat = oracle.flatten(gradients)
         flat[tensor] = flat[tensor] * np.float32(WRONG)
         outputs = (loss, tuple(zip(flat[0::2], flat[1::2], strict=True)))
@@ -75,7 +87,7 @@ def test_a_wrong_loss_is_refused(name, monkeypatch):
     loss, gradients = right.build(make_problem("exercise", 64)).outputs()
     wrong = PeerStep(list, lambda: (float(loss) * WRONG, gradients))
     monkeypatch.setitem(PEERS, name, replace(right, build=lambda problem: wrong))
-    with pytest.raises(VerificationError, match=f"exercise/{name}/peer/CPU:0/64: the mean loss is"):
+    with pytest.raises(VerificationError, match=f"exercise/{name}/peer/CPU:0/64: the loss is"):
         build_peer(name, 64)
 
 
@@ -91,10 +103,8 @@ def test_a_step_returns_the_same_every_time(name):
 
 def test_keras_is_timed_from_the_problems_weights_at_the_suites_rate():
     step = build_peer("keras", 64)
-    inputs, targets, variables = make_problem("exercise", 64).arrays("float64")
-    for _ in range(5):  # as many plain SGD steps
-        assert step() == pytest.approx(reference.mean_loss(inputs, targets, variables), rel=1e-5)
-        variables = reference.sgd(inputs, targets, variables, 1, parts.LEARNING_RATE)
+    for loss in losses_of_sgd(64, 5):
+        assert step() == pytest.approx(loss, rel=1e-5)
 
 
 def test_keras_with_another_backend_is_absent(monkeypatch):
@@ -107,10 +117,8 @@ def test_keras_with_another_backend_is_absent(monkeypatch):
 
 def test_training_walks_where_the_reference_walks(trained):
     train = build_peer_sgd(trained, 8, 100)  # raises if it does not
-    inputs, targets, variables = make_problem("exercise", 8).arrays("float64")
     # The next call goes on, and returns the loss before its last update.
-    walked = reference.sgd(inputs, targets, variables, 199, parts.LEARNING_RATE)
-    assert float(train()) == pytest.approx(reference.mean_loss(inputs, targets, walked), rel=1e-4)
+    assert float(train()) == pytest.approx(losses_of_sgd(8, 200)[-1], rel=1e-4)
 
 
 def test_training_at_another_rate_is_refused(trained, monkeypatch):
@@ -131,7 +139,7 @@ def test_a_ratio_to_the_control_is_measured_with_extra_work_too(name):
         slowdown = 0.1
 
     def prepare():
-        return build_peer(name, 1), parts.build_control(1, "exercise")
+        return build_peer(name, 1), parts.build_control("exercise", 1)
 
     (ratio,) = asv_types.Ratio("peers.Step.ratio_x", prepare, [Suite()]).run()["samples"]
     assert 0 < ratio < float("inf")
@@ -160,7 +168,7 @@ def test_an_absent_library_is_named_with_what_to_install(build, monkeypatch):
     [
         (("pytorch", 1), "unknown peer 'pytorch': expected one of jax, "),
         (("keras", 0), "batch must be at least 1, got 0"),
-        (("keras", 1, "deep"), "unknown network 'deep'"),
+        (("keras", 1, "deep"), "unknown workload 'deep': expected one of exercise, wide"),
     ],
 )
 def test_unknown_names_and_batches_are_refused(arguments, message):
