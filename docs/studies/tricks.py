@@ -20,13 +20,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+from manualbp.measuring.fused import raw
+from manualbp.measuring.gradients import GRADIENTS
+from manualbp.measuring.peers import PeerNotFoundError, build_peer
 from tensorflow.python import pywrap_tfe  # private: for what it would save
 from tensorflow.python.eager import context
 
 from manualbp.measuring import augmented, fused, measure, packed, parts
-from manualbp.measuring.fused import raw
-from manualbp.measuring.gradients import GRADIENTS
-from manualbp.measuring.peers import PeerNotFoundError, build_peer
 from manualbp.measuring.step import build_step
 
 DEVICE = "CPU:0"

@@ -1,8 +1,8 @@
 """Several cells measured in one process, each with a value of its own.
 
 Cells of one workload, mode, device and batch share what is slow to make: the problem, what the
-oracles say of it, the tape, the compiled programs.  Ratios over the same baseline are measured by turns
-(``measure.ratios``).  A cell that fails is one failed cell beside the others.
+oracles say of it, the tape, the compiled programs.  Ratios over the same baseline are measured by
+turns (``measure.ratios``).  A cell that fails is one failed cell beside the others.
 """
 
 import importlib

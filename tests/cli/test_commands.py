@@ -4,10 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from manualbp.measuring.gradients import GRADIENTS
 
 from manualbp.cli import doctor, main
 from manualbp.measuring import derivatives
-from manualbp.measuring.gradients import GRADIENTS
 
 
 def test_verify_is_green_on_right_gradients(capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-RECIPE = re.compile(r"<!-- (append to|insert after (.*) in) (\S+) -->\n```python\n(.*?)```", re.S)
+RECIPE = re.compile(r"<!-- (append to|create) (\S+) -->\n```python\n(.*?)```", re.S)
 
 
 @pytest.fixture(scope="module")
@@ -20,15 +20,10 @@ def copy(tmp_path_factory):
         shutil.copytree(ROOT / name, path / name)
     recipes = RECIPE.findall((ROOT / "CONTRIBUTING.md").read_text())
     assert len(recipes) == 3
-    for _, anchor, name, code in recipes:
+    for where, name, code in recipes:
         file = path / name
-        text = file.read_text()
-        if anchor:
-            assert text.count(anchor + "\n") == 1
-            text = text.replace(anchor + "\n", f"{anchor}\n{code}")
-        else:
-            text = f"{text}\n\n{code}"
-        file.write_text(text)
+        assert file.exists() == (where == "append to")
+        file.write_text(f"{file.read_text()}\n\n{code}" if file.exists() else code)
     return path
 
 
@@ -40,20 +35,21 @@ def run(copy, code):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_gradient_and_a_network_are_verified_and_measured(copy):
+def test_a_gradient_and_a_workload_are_verified_and_measured(copy):
     run(
         copy,
         "import manualbp\n"
         f"assert manualbp.__file__.startswith({str(copy)!r})\n"
-        "from manualbp import build_step\n"
+        "from manualbp import Case, build_step\n"
         "for mode in manualbp.MODES:\n"
-        "    build_step('late', mode, 'CPU:0', 8, 'deep')\n"
-        "from benchmarks import common, ratios, steps\n"
+        "    build_step(Case('exercise', 'late', mode, 'CPU:0', 8))\n"
+        "    build_step(Case('deep', 'chain', mode, 'CPU:0', 8))\n"
+        "from benchmarks import ratios, steps, workloads\n"
         "values = dict(zip(steps.Step.param_names, steps.Step.params))\n"
-        "assert 'late' in values['gradient'] and 'deep' in values['network']\n"
+        "assert 'late' in values['gradient']\n"
         "assert 'late' in ratios.Step.params[1]\n"
-        "assert ('deep', 'late', 'eager', 'CPU:0', 512) not in steps.Step.skip_params\n"
-        "assert ('deep', 'late', 'eager', 'CPU:0', 64) in steps.Step.skip_params\n",
+        "assert workloads.Deep.params == [['deep'], ['chain'], *workloads.Deep.params[2:]]\n"
+        "assert workloads.Deep.params[-1] == [1, 512]\n",
     )
 
 
