@@ -539,7 +539,10 @@ def _cells(
 
 
 def _of_the_suite(cells: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the cells whose workload has any value with their gradient, and any at their batch."""
+    """Yield the cells whose workload has any value with their gradient, and any at their batch.
+
+    Where nothing at all was tried, nothing tells which are cells, and all are.
+    """
     columns = ("gradient", "batch")
     tried = {
         (cell["workload"], column, cell[column])
@@ -548,7 +551,7 @@ def _of_the_suite(cells: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if cell["status"] != SKIPPED
     }
     for cell in cells:
-        if all((cell["workload"], column, cell[column]) in tried for column in columns):
+        if not tried or all((cell["workload"], name, cell[name]) in tried for name in columns):
             yield cell
 
 

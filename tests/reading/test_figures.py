@@ -6,6 +6,7 @@ from asvfiles import model, write_machine, write_results
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from manualbp.cases import describe_workload
 from manualbp.reading.figures import first_call, speedup_against_batch, time_against_batch
 from manualbp.reading.frame import load_results, select, speedups
 

@@ -144,7 +144,7 @@ def table(report, heading):
 
 def test_the_tables_hold_what_was_measured(complete):
     report = markdown(load_results(complete))
-    part = report.split("## wide (256 → 512 → 512 → 1) on CPU:0")[1]
+    part = report.split("## wide on CPU:0")[1]
     head, chain, fused = table(part, "### eager: speedup over the tape")
     assert head == ["gradient", "batch 1", "batch 64", "batch 512"]
     assert (chain[0], fused[0]) == ("chain", "fused")

@@ -48,7 +48,7 @@ def rows(out, title):
 def test_each_kind_of_cell_has_its_own_text(results, capsys):
     assert main(["show", str(results)]) == 0
     out = capsys.readouterr().out
-    batches, chain, fused = rows(out, "exercise 2-12-32-1, eager, CPU:0")
+    batches, chain, fused = rows(out, "exercise, eager, CPU:0")
     assert batches == ["batch", "1", "8", "64", "512", "4096", "32768"]
     assert chain == ["chain", "1.98 +", "0.50 -", "1.01 ~", "2.00 ?", "failed", "skipped"]
     assert fused == ["fused", "0.95 ~", *["skipped"] * 5]
@@ -65,11 +65,10 @@ def test_the_numbers_are_the_tables(complete, capsys):
     out = capsys.readouterr().out
     cells = speedups(load_results(complete))
     cells = cells[cells["device"] == "CPU:0"].set_index(["workload", "mode", "gradient", "batch"])
-    titles = {"exercise": "exercise 2-12-32-1", "wide": "wide 256-512-512-1"}
     seen = 0
-    for workload, title in titles.items():
+    for workload in ("exercise", "wide"):
         for mode in ("eager", "graph", "xla"):
-            (_, *batches), *lines = rows(out, f"{title}, {mode}, CPU:0")
+            (_, *batches), *lines = rows(out, f"{workload}, {mode}, CPU:0")
             for gradient, *texts in lines:
                 for batch, text in zip(batches, texts, strict=True):
                     known = cells.loc[(workload, mode, gradient, int(batch))]
