@@ -12,39 +12,58 @@ import math
 import multiprocessing
 import os
 import statistics
-from dataclasses import replace
-from functools import partial
+from contextlib import contextmanager
+from functools import cache, partial
 from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
-from manualbp.measuring.fused import raw
-from manualbp.measuring.gradients import GRADIENTS
-from manualbp.measuring.peers import PeerNotFoundError, build_peer
 from tensorflow.python import pywrap_tfe  # private: for what it would save
 from tensorflow.python.eager import context
 
-from manualbp.measuring import augmented, fused, measure, packed, parts
+from manualbp.cases import EXERCISE, Case
+from manualbp.exercise import augmented, fused, packed
+from manualbp.exercise.fused import raw
+from manualbp.measuring import measure
 from manualbp.measuring.step import build_step
+from manualbp.peers import PeerNotFoundError, build_peer
+from manualbp.workloads import exercise
 
-DEVICE = "CPU:0"
+
+def operations(**instead):
+    """Return the raw operations, but for those given."""
+    return SimpleNamespace(**{name: getattr(raw, name) for name in dir(raw)} | instead)
+
+
+@contextmanager
+def instead(module, **names):
+    """Let a module use other things under these names meanwhile."""
+    usual = {name: getattr(module, name) for name in names}
+    vars(module).update(names)
+    try:
+        yield
+    finally:
+        vars(module).update(usual)
 
 
 # ---------------------------------------------------------------- fused
 
 
-def fused_with_python_operators(variables, inputs, targets):
-    """Do the same by TensorFlow's ordinary operators."""
-    parameters = [(weights.read_value(), bias.read_value()) for weights, bias in variables]
-    outputs, layer_inputs = inputs, []
-    for number, (weights, bias) in enumerate(parameters):
-        outputs = tf.nn.relu(outputs) if number > 0 else outputs
-        layer_inputs.append(outputs)
-        outputs = outputs @ weights + bias
-    error = tf.sigmoid(outputs) - targets
-    return -tf.reduce_mean(tf.math.log(1 - tf.abs(error))), (parameters, layer_inputs, error)
+class FusedByOperators(exercise.Fused):
+    """By TensorFlow's ordinary operators."""
+
+    def forward(self, inputs, targets):
+        """Run the forward pass, keeping what ``fused`` keeps."""
+        parameters = [(weights.read_value(), bias.read_value()) for weights, bias in self.variables]
+        outputs, layer_inputs = inputs, []
+        for number, (weights, bias) in enumerate(parameters):
+            outputs = tf.nn.relu(outputs) if number > 0 else outputs
+            layer_inputs.append(outputs)
+            outputs = outputs @ weights + bias
+        error = tf.sigmoid(outputs) - targets
+        return -tf.reduce_mean(tf.math.log(1 - tf.abs(error))), (parameters, layer_inputs, error)
 
 
 def product_with_ones(input, axis):  # noqa: A002  (as raw.Sum has it)
@@ -53,29 +72,19 @@ def product_with_ones(input, axis):  # noqa: A002  (as raw.Sum has it)
     return tf.reshape(tf.matmul(ones, input), (-1,))
 
 
-def with_products(function):
-    """Take every sum over the batch by a product with ones."""
-    return with_operations(fused, function, lambda: operations(Sum=product_with_ones))
+@cache
+def with_products():
+    """Return the raw operations with sums over the batch by a product with ones."""
+    return operations(Sum=product_with_ones)
 
 
-def operations(**instead):
-    """Return the raw operations, but for those given."""
-    return SimpleNamespace(**{name: getattr(raw, name) for name in dir(raw)} | instead)
+class FusedByProducts(exercise.Fused):
+    """With sums by products."""
 
-
-def with_operations(module, function, make):
-    """Let a module's function use other operations than the raw ones."""
-    others = []  # made once TensorFlow runs
-
-    def otherwise(*arguments):
-        others[:] = others or [make()]
-        module.raw, usual = others[0], module.raw
-        try:
-            return function(*arguments)
-        finally:
-            module.raw = usual
-
-    return otherwise
+    def backward(self, stored, *data):
+        """Go back, taking every sum over the batch by a product."""
+        with instead(fused, raw=with_products()):
+            return super().backward(stored, *data)
 
 
 # ---------------------------------------------------------------- augmented
@@ -94,6 +103,14 @@ def augmented_forward(loss_function, matrices, inputs, targets):
     return loss, (values, layer_inputs, error)
 
 
+class AugmentedByPredictions(exercise.Augmented):
+    """With the loss of ``fused``."""
+
+    def forward(self, inputs, targets):
+        """Run the forward pass to the predictions and their loss."""
+        return augmented_forward(fused.loss_of_predictions, self.variables, inputs, targets)
+
+
 def softmax_of_two(logits, targets):
     """Both the loss and p - y from one kernel, with a second column of zeros in the last matrix."""
     labels = raw.Squeeze(input=raw.Cast(x=targets, DstT=tf.int32), axis=[1])
@@ -101,18 +118,27 @@ def softmax_of_two(logits, targets):
     return raw.Mean(input=loss, axis=0), error
 
 
-def two_logits(variables):
-    """Pack with a column of zeros beside the logits'."""
-    *first, last = augmented.pack(variables)
-    return (*first, tf.Variable(tf.concat([tf.zeros_like(last), last], axis=1)))
+class AugmentedSoftmax(exercise.Augmented):
+    """With a softmax of the logit and 0."""
+
+    def __init__(self, variables, batch=None):
+        """Pack with a column of zeros beside the logits'."""
+        super().__init__(variables, batch)
+        *first, last = self.variables
+        last = tf.Variable(tf.concat([tf.zeros_like(last), last], axis=1))
+        self.variables = (*first, last)
+
+    def forward(self, inputs, targets):
+        """Run the forward pass to two logits."""
+        return augmented_forward(softmax_of_two, self.variables, inputs, targets)
+
+    def as_written(self, nested):
+        """Unpack without the column."""
+        *first, last = nested
+        return super().as_written((*first, last[:, 1:]))
 
 
-def one_logit(matrices, variables):
-    """Unpack without it."""
-    *first, last = matrices
-    return augmented.unpack((*first, last[:, 1:]), variables)
-
-
+@cache
 def private_calls():
     """Return raw operations without their Python wrappers, by TensorFlow's private fast path."""
     eager = context.context()
@@ -138,99 +164,126 @@ def private_calls():
     )
 
 
+class AugmentedPrivate(exercise.Augmented):
+    """By private calls."""
+
+    def forward(self, *data):
+        """Run the forward pass."""
+        with instead(augmented, raw=private_calls()):
+            return super().forward(*data)
+
+    def backward(self, stored, *data):
+        """Go back."""
+        with instead(augmented, raw=private_calls()):
+            return super().backward(stored, *data)
+
+
 # ---------------------------------------------------------------- packed
 
 
-def with_block(block):
-    """``packed.forward`` with blocks of another size."""
+class PackedWhole(exercise.Packed):
+    """All examples at once."""
 
-    def forward(*arguments):
-        packed.BLOCK, usual = block, packed.BLOCK
-        try:
-            return packed.forward(*arguments)
-        finally:
-            packed.BLOCK = usual
+    block = 10**9
 
-    return forward
+    def forward(self, *data):
+        """Run the forward pass in blocks of another size."""
+        with instead(packed, BLOCK=self.block):
+            return super().forward(*data)
 
 
-def packed_in_a_loop(own, inputs, targets, block=1024):
-    """One block after the other in a loop that XLA keeps: gradients in the forward pass."""
-    vector = own.vector.read_value()
-    parameters = packed.views(vector, own.shapes)
-    batch = inputs.shape[0]
+class Packed8192(PackedWhole):
+    """Blocks of 8192."""
 
-    def body(number, loss, gradient):
-        rows = tf.slice(inputs, [number * block, 0], [block, inputs.shape[1]])
-        wanted = tf.slice(targets, [number * block, 0], [block, 1])
-        logits, layer_inputs = fused.layers(parameters, rows)
-        mean, error = fused.loss_of_predictions(logits, wanted)
-        stored = parameters, [(layer_inputs, error)]
-        return (
-            number + 1,
-            loss + mean * (block / batch),
-            gradient + packed.backward(own, stored, wanted, batch),
-        )
-
-    start = (0, tf.zeros((), inputs.dtype), tf.zeros_like(vector))
-    _, loss, gradient = tf.while_loop(lambda number, *_: number < batch // block, body, start)
-    return loss, gradient
+    block = 8192
 
 
-def packed_transposed(own, inputs, targets):
+class Packed2048(PackedWhole):
+    """Blocks of 2048."""
+
+    block = 2048
+
+
+class PackedByProducts(exercise.Packed):
+    """With sums by products."""
+
+    def backward(self, stored, *data):
+        """Go back, taking every sum over the batch by a product."""
+        with instead(fused, raw=with_products()):
+            return super().backward(stored, *data)
+
+
+class PackedLoop(exercise.Packed):
+    """One block after the other in a loop that XLA keeps."""
+
+    is_split = False
+
+    def forward(self, inputs, targets, block=1024):
+        """Do all of it: the gradients are added up beside the loss."""
+        vector = self.variables.read_value()
+        parameters = packed.views(vector, self.shapes)
+        batch = inputs.shape[0]
+
+        def body(number, loss, gradient):
+            rows = tf.slice(inputs, [number * block, 0], [block, inputs.shape[1]])
+            wanted = tf.slice(targets, [number * block, 0], [block, 1])
+            logits, layer_inputs = fused.layers(parameters, rows)
+            mean, error = fused.loss_of_predictions(logits, wanted)
+            stored = parameters, [(layer_inputs, error)]
+            return (
+                number + 1,
+                loss + mean * (block / batch),
+                gradient + packed.backward(stored, batch),
+            )
+
+        start = (0, tf.zeros((), inputs.dtype), tf.zeros_like(vector))
+        _, loss, gradient = tf.while_loop(lambda number, *_: number < batch // block, body, start)
+        return loss, gradient
+
+    def backward(self, stored, *data):
+        """Return what the loop has computed."""
+        return stored
+
+
+class PackedTransposed(exercise.Packed):
     """Every layer as (units, batch), so that the batch is contiguous."""
-    (w1, b1), (w2, b2), (w3, b3) = packed.views(own.vector.read_value(), own.shapes)
-    first = tf.nn.relu(tf.matmul(w1, inputs, transpose_a=True, transpose_b=True) + b1[:, None])
-    second = tf.nn.relu(tf.matmul(w2, first, transpose_a=True) + b2[:, None])
-    logits = tf.matmul(w3, second, transpose_a=True) + b3[:, None]
-    loss, error = fused.loss_of_predictions(logits, tf.transpose(targets))
-    return loss, (inputs, first, second, w2, w3, error)
+
+    def forward(self, inputs, targets):
+        """Run the forward pass."""
+        (w1, b1), (w2, b2), (w3, b3) = packed.views(self.variables.read_value(), self.shapes)
+        first = tf.matmul(w1, inputs, transpose_a=True, transpose_b=True) + b1[:, None]
+        first = tf.nn.relu(first)
+        second = tf.nn.relu(tf.matmul(w2, first, transpose_a=True) + b2[:, None])
+        logits = tf.matmul(w3, second, transpose_a=True) + b3[:, None]
+        loss, error = fused.loss_of_predictions(logits, tf.transpose(targets))
+        return loss, (first, second, w2, w3, error)
+
+    def backward(self, stored, inputs, targets):
+        """Go back through transposed layers."""
+        first, second, w2, w3, error = stored
+        error = error / targets.shape[0]
+        d2 = raw.ReluGrad(gradients=w3 * error, features=second)
+        d1 = raw.ReluGrad(gradients=tf.matmul(w2, d2), features=first)
+        gradients = [
+            *(tf.matmul(inputs, d1, transpose_a=True, transpose_b=True), tf.reduce_sum(d1, 1)),
+            *(tf.matmul(first, d2, transpose_b=True), tf.reduce_sum(d2, 1)),
+            *(tf.matmul(second, error, transpose_b=True), tf.reduce_sum(error, 1)),
+        ]
+        return tf.concat([tf.reshape(each, (-1,)) for each in gradients], axis=0)
 
 
-def packed_transposed_back(own, stored, targets, batch_size):
-    """Go back through transposed layers."""
-    inputs, first, second, w2, w3, error = stored
-    error = error / batch_size
-    d2 = raw.ReluGrad(gradients=w3 * error, features=second)
-    d1 = raw.ReluGrad(gradients=tf.matmul(w2, d2), features=first)
-    gradients = [
-        *(tf.matmul(inputs, d1, transpose_a=True, transpose_b=True), tf.reduce_sum(d1, 1)),
-        *(tf.matmul(first, d2, transpose_b=True), tf.reduce_sum(d2, 1)),
-        *(tf.matmul(second, error, transpose_b=True), tf.reduce_sum(error, 1)),
-    ]
-    return tf.concat([tf.reshape(each, (-1,)) for each in gradients], axis=0)
-
-
-def back_in_a_loop(own, stored, targets, batch_size):
-    """Return what the loop has computed."""
-    return stored
-
-
-FUSED, AUGMENTED, PACKED = (GRADIENTS[name] for name in ("fused", "augmented", "packed"))
 FORMS = {
-    "fused_by_operators": replace(FUSED, forward=fused_with_python_operators),
-    "fused_by_products": replace(FUSED, backward=with_products(fused.backward)),
-    "augmented_by_predictions": replace(
-        AUGMENTED, forward=partial(augmented_forward, fused.loss_of_predictions)
-    ),
-    "augmented_softmax": replace(
-        AUGMENTED,
-        forward=partial(augmented_forward, softmax_of_two),
-        layout=replace(AUGMENTED.layout, pack=two_logits, unpack=one_logit),
-    ),
-    "augmented_private": replace(
-        AUGMENTED,
-        forward=with_operations(augmented, augmented.forward, private_calls),
-        backward=with_operations(augmented, augmented.backward, private_calls),
-    ),
-    "packed_whole": replace(PACKED, forward=with_block(10**9)),
-    "packed_8192": replace(PACKED, forward=with_block(8192)),
-    "packed_2048": replace(PACKED, forward=with_block(2048)),
-    "packed_by_products": replace(PACKED, backward=with_products(packed.backward)),
-    "packed_loop": replace(PACKED, forward=packed_in_a_loop, backward=back_in_a_loop),
-    "packed_transposed": replace(
-        PACKED, forward=packed_transposed, backward=packed_transposed_back
-    ),
+    "fused_by_operators": FusedByOperators,
+    "fused_by_products": FusedByProducts,
+    "augmented_by_predictions": AugmentedByPredictions,
+    "augmented_softmax": AugmentedSoftmax,
+    "augmented_private": AugmentedPrivate,
+    "packed_whole": PackedWhole,
+    "packed_8192": Packed8192,
+    "packed_2048": Packed2048,
+    "packed_by_products": PackedByProducts,
+    "packed_loop": PackedLoop,
+    "packed_transposed": PackedTransposed,
 }
 
 SMALL, LARGE = (1, 64, 512), (4096, 32768)
@@ -264,7 +317,7 @@ TRICKS = {
 def one_process(trick, batch):
     """Return one process's ratio."""
     form, base, mode, _ = TRICKS[trick]
-    GRADIENTS.update(FORMS)
+    exercise.workload.gradients.update(FORMS)
     return measure.ratio(build(form, mode, batch), build(base, mode, batch))
 
 
@@ -272,10 +325,9 @@ def build(form, mode, batch):
     """Build a form's step, called through its ConcreteFunction if so named, or JAX's."""
     if form == "jax":
         return build_peer("jax", batch)
-    if form.startswith("concrete "):
-        gradient = form.removeprefix("concrete ")
-        return parts.build_concrete(gradient, mode, DEVICE, batch, "exercise")
-    return build_step(form, mode, DEVICE, batch)
+    *concrete, gradient = form.split()
+    call = "concrete" if concrete else "function"
+    return build_step(Case(EXERCISE, gradient, mode, "CPU:0", batch, call))
 
 
 def main():

@@ -9,4 +9,7 @@ FILES = os.environ.get("MANUALBP_WORKLOADS", "").split(os.pathsep)
 
 for path in filter(None, FILES):
     for workload in rooms.load(path):
-        globals()[suite.class_name(workload.name)] = suite.answer(workload.name)
+        name = suite.class_name(workload.name)
+        if name in globals():
+            raise ValueError(f"{path}: another workload is called {name} here; rename one of them")
+        globals()[name] = suite.answer(workload.name)
