@@ -4,14 +4,16 @@ import subprocess
 import sys
 
 import pytest
-from manualbp.measuring.gradients import GRADIENTS
 
+from manualbp import workloads
 from manualbp.cli import doctor, main
-from manualbp.measuring import derivatives
+from manualbp.exercise import derivatives
+
+GRADIENTS = workloads.find("exercise").gradients
 
 
 def test_verify_is_green_on_right_gradients(capsys):
-    assert main(["verify", "--network", "exercise", "--batch", "7"]) == 0
+    assert main(["verify", "exercise", "--batch", "7"]) == 0
     out = capsys.readouterr().out
     assert f"{3 * len(GRADIENTS)} cases, 0 wrong" in out
     assert "bitwise equal" in out
@@ -20,19 +22,22 @@ def test_verify_is_green_on_right_gradients(capsys):
 def test_verify_is_red_on_a_wrong_one(capsys, monkeypatch):
     right = derivatives.sigmoid_vjp
     monkeypatch.setattr(derivatives, "sigmoid_vjp", lambda *a: 1.001 * right(*a))
-    assert main(["verify", "--network", "exercise", "--batch", "7", "--mode", "graph"]) == 1
+    assert main(["verify", "exercise", "--batch", "7", "--mode", "graph"]) == 1
     captured = capsys.readouterr()
     assert f"{len(GRADIENTS)} cases, 1 wrong" in captured.out
-    for oracle in ("float64 reference", "eager tape", "central difference"):
+    for oracle in ("float64 tape", "central difference"):
         assert f"but the {oracle} has" in captured.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--gradient", "nonsense"], "unknown gradient 'nonsense'"),
-        (["--device", "GPU:9"], "no device 'GPU:9' here"),
-        (["--batch", "0"], "batch must be at least 1"),
+        (["exercise", "--gradient", "nonsense"], "unknown gradient 'nonsense'"),
+        (["--gradient", "nonsense"], "no workload has a gradient nonsense"),
+        (["exercise", "--device", "GPU:9"], "no device 'GPU:9' here"),
+        (["exercise", "--batch", "0"], "batch must be at least 1"),
+        (["tiny"], "unknown workload 'tiny': expected one of exercise, attention"),
+        (["nothing.py"], "nothing.py: no Python file"),
     ],
 )
 def test_verify_refuses_what_it_does_not_know(arguments, message, capsys):

@@ -7,9 +7,11 @@ from functools import partial
 import pytest
 from explanations import arm, explanation
 
+from manualbp.cases import Case
 from manualbp.cli import explanation as words
 from manualbp.cli import main
-from manualbp.measuring import derivatives, explain, roofline
+from manualbp.exercise import derivatives
+from manualbp.measuring import explain, roofline
 from manualbp.measuring.profile import Kernel
 from manualbp.measuring.reasons import verdict
 from manualbp.measuring.roofline import Machine
@@ -27,7 +29,8 @@ def test_a_case_is_explained_as_json(capsys, machine, monkeypatch):
     monkeypatch.setattr(explain, "explain", partial(explain.explain, budget=0.02))
     assert main(["explain", "fused/eager/1", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    case = {"network": "exercise", "mode": "eager", "device": "CPU:0", "batch": 1}
+    case = {"workload": "exercise", "mode": "eager", "device": "CPU:0", "batch": 1}
+    case |= {"call": "function"}
     assert found["verdict"].startswith("fused is ")
     assert found["arm"]["case"] == {**case, "gradient": "fused"}
     assert found["baseline"]["case"] == {**case, "gradient": "tape"}
@@ -92,8 +95,11 @@ def test_the_baseline_stands_alone():
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("wide/chain/graph/CPU:1/64", ("wide", "chain", "graph", "CPU:1", 64)),
-        ("fused/xla/8", ("exercise", "fused", "xla", "CPU:0", 8)),
+        ("wide/chain/graph/CPU:1/64", ("", Case("wide", "chain", "graph", "CPU:1", 64))),
+        ("fused/xla/8", ("", Case("exercise", "fused", "xla", "CPU:0", 8))),
+        ("a.py:fused/xla/8", ("a.py", Case("", "fused", "xla", "CPU:0", 8))),
+        ("a/b.py:fused/xla/CPU:1/8", ("a/b.py", Case("", "fused", "xla", "CPU:1", 8))),
+        ("a.py:b/c/xla/CPU:1/8", ("a.py", Case("b", "c", "xla", "CPU:1", 8))),
     ],
 )
 def test_a_case_has_a_long_and_a_short_form(text, parts):
@@ -105,12 +111,12 @@ def test_a_case_has_a_long_and_a_short_form(text, parts):
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("fused/xla", "expected network/gradient/mode/device/batch or gradient/mode/batch"),
+        ("fused/xla", "expected workload/gradient/mode/device/batch, gradient/mode/batch"),
         ("fused/xla/many", "the batch must be a whole number"),
         ("fused/xla/0", "batch must be at least 1"),
         ("nonsense/xla/1", "unknown gradient 'nonsense': expected one of tape, chain, fused"),
         ("fused/lazy/1", "unknown mode 'lazy': expected one of eager, graph, xla"),
-        ("tiny/fused/xla/CPU:0/1", "unknown network 'tiny': expected one of exercise, wide"),
+        ("tiny/fused/xla/CPU:0/1", "unknown workload 'tiny': expected one of exercise, "),
         ("exercise/fused/xla/GPU:9/1", "no device 'GPU:9' here"),
     ],
 )
@@ -138,5 +144,5 @@ def test_help_names_the_forms_of_a_case(capsys):
     assert caught.value.code == 0
     out = capsys.readouterr().out
     assert "usage: manualbp explain" in out
-    for form in ("network/gradient/mode/device/batch", "gradient/mode/batch", "fused/eager/1"):
+    for form in ("workload/gradient/mode/device/batch", "gradient/mode/batch", "fused/eager/1"):
         assert form in out

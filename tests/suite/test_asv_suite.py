@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from manualbp.cases import BATCHES, DEVICES, MODES, NETWORKS
+from manualbp import workloads
+from manualbp.cases import DEVICES, MODES, shipped_workloads
 from manualbp.reading.frame import QUANTITIES
 
 ROOT = Path(__file__).parents[2]
@@ -59,11 +60,26 @@ def test_the_committed_description_is_of_the_suite_as_it_is(benchmarks):
 
 
 def test_parameters_are_the_same_on_every_machine(benchmarks):
-    allowed = {"mode": MODES, "device": DEVICES, "batch": BATCHES, "network": NETWORKS}
+    allowed = {"mode": MODES, "device": DEVICES, "workload": shipped_workloads()}
     for benchmark in benchmarks.values():
         for name, values in zip(benchmark["param_names"], benchmark["params"], strict=True):
             if name in allowed:
                 assert {ast.literal_eval(value) for value in values} <= set(allowed[name])
+
+
+def test_every_workload_is_measured_against_its_tape(benchmarks):
+    measured = {}
+    for name, benchmark in benchmarks.items():
+        if name.endswith(".ratio_to_tape"):
+            (workload,), gradients, _, _, batches = (
+                [ast.literal_eval(value) for value in values] for values in benchmark["params"]
+            )
+            measured[workload] = gradients, batches
+    assert set(measured) == set(shipped_workloads())
+    for workload, (gradients, batches) in measured.items():
+        known = workloads.find(workload)
+        assert ["tape", *gradients] == list(known.gradients)
+        assert batches == list(known.batches)
 
 
 def test_the_exercises_network_is_measured_at_its_batches(benchmarks):
@@ -76,7 +92,7 @@ def test_asv_shows_a_wrong_gradient_as_a_failed_cell(checkout):
     # The local derivative of ReLU, wrong by a thousandth, as in a bad commit.
     with (checkout / "benchmarks/__init__.py").open("a") as file:
         file.write(
-            "\nfrom manualbp.measuring import derivatives\n"
+            "\nfrom manualbp.exercise import derivatives\n"
             "right = derivatives.relu_vjp\n"
             "derivatives.relu_vjp = lambda *arguments: 1.001 * right(*arguments)\n"
         )
