@@ -29,6 +29,7 @@ from manualbp.reading.frame import (
 )
 from manualbp.reading.looks import looks_of
 from manualbp.reading.text import described
+from manualbp.reading.ticks import labelled
 
 # Okabe and Ito's palette for every kind of colour vision; the order keeps neighbours far apart.
 # Yellow is left out, too faint for a line on white, and vermilion comes last, near the crosses.
@@ -52,6 +53,12 @@ _TRIED = [OK, FAILED, DISTURBED]
 _DODGE = 1.05
 """Neighbouring gradients stand this factor apart in x, so that their intervals can be told."""
 
+
+_ROOM = 1.7
+"""What the batch axis extends beyond the first and the last batch, as a factor."""
+
+_CHARACTERS = 36
+"""What a panel's width holds of digits."""
 
 _CROSS_HEIGHT = 0.06
 """Failed gradients are crosses one above the other, each this share of a panel's height."""
@@ -423,11 +430,11 @@ def _batch_axis(panels: Any, cells: pd.DataFrame) -> None:
     batches = sorted(distinct(cells.loc[cells["status"].isin(_TRIED), "batch"]))
     for axes in panels:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(FixedLocator(batches))
+        axes.xaxis.set_major_locator(FixedLocator(labelled(batches, _CHARACTERS, _ROOM)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
         axes.tick_params(labelsize=8)
-        axes.set_xlim(batches[0] / 1.7, batches[-1] * 1.7)
+        axes.set_xlim(batches[0] / _ROOM, batches[-1] * _ROOM)
         axes.set_xlabel("batch (examples)")
 
 

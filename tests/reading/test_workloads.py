@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from manualbp.reading.looks import LOOKS, looks_of
 from manualbp.reading.margins import load_margins
 from manualbp.reading.panels import panels
 from manualbp.reading.report import write_report
+from manualbp.reading.ticks import labelled
 from manualbp.reading.verdicts import compare
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -256,3 +258,31 @@ def test_the_report_in_markdown_tells_workloads_apart(tmp_path):
     text = summary.markdown(load_results(written(tmp_path, SUITE)))
     found = [text.index(f"## {name} on CPU:0") for name in ("exercise", "attention", "wide")]
     assert found == sorted(found)
+
+
+# ---------------------------------------------------------------- batches of any size
+
+
+def test_as_many_batches_are_named_as_can_be_read():
+    assert labelled([1, 8, 64, 512, 4096, 32768], 36, 1.7) == [1, 8, 64, 512, 4096, 32768]
+    assert labelled([7], 36, 1.7) == [7]
+    assert labelled([100_000, 100_001], 36, 1.7) == [100_001]
+    many = labelled(range(1, 2000), 40, 1.0)
+    assert many[0] == 1
+    assert many[-1] == 1999
+    unit = 40 / math.log(1999)
+    for one, other in itertools.pairwise(many):
+        room = (len(str(one)) + len(str(other))) / 2
+        assert (math.log(other) - math.log(one)) * unit > room
+
+
+def test_names_of_any_length_stand_beside_the_cells_of_the_picture(tmp_path):
+    name = "recompute_softmax_blockwise"
+    suite = {"workloads.A.ratio_to_tape": benchmark("attention", (name,), (3, 5))}
+    report = write_report(written(tmp_path / "results", suite), tmp_path / "out")
+    (file,) = (file for file in report.files if file.name.endswith("-light.svg"))
+    text = file.read_text(encoding="utf-8")
+    start = re.search(rf'class="title" x="(\d+)" y="\d+">{name}<', text)
+    cells = re.findall(r'class="cell"><rect class="\w+" style="[^"]*" x="([\d.]+)"', text)
+    assert start is not None
+    assert min(map(float, cells)) > float(start[1]) + 7 * len(name)

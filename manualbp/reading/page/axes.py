@@ -5,21 +5,26 @@ from collections.abc import Callable, Iterable, Sequence
 
 from manualbp.reading.page import words
 from manualbp.reading.page.svg import Axis
+from manualbp.reading.ticks import labelled
 
 _ROOM = 1.6
 """What the batch axis extends beyond the first and the last batch, as a factor."""
+
+_CHARACTERS = 50
+"""What a panel's width holds of digits."""
 
 _REACH = 2.0
 """How far intervals may extend an axis beyond the values, as a factor."""
 
 
 def batch_axis(batches: Iterable[int]) -> Axis:
-    """Return an axis with a tick at every batch measured."""
+    """Return an axis with a tick at every batch measured, named where there is room."""
     ticks = sorted(set(batches))
+    named = labelled(ticks, _CHARACTERS, _ROOM)
     return Axis(
         ticks[0] / _ROOM,
         ticks[-1] * _ROOM,
-        tuple((batch, str(batch)) for batch in ticks),
+        tuple((batch, str(batch) if batch in named else "") for batch in ticks),
         "batch (examples)",
     )
 

@@ -11,7 +11,11 @@ from manualbp.reading.text import html
 
 THEMES = ("light", "dark")
 
-_WIDTH, _MARGIN, _LABEL, _ROW, _GAP = 960, 16, 112, 34, 10
+_WIDTH, _MARGIN, _ROW, _GAP = 960, 16, 34, 10
+_LABEL, _LONGEST = 112, 300
+"""Width of the gradients' names beside the matrix: at least, and at most."""
+_NOTE = 580
+"""Width of the note under the picture."""
 _CURVE = (390, 272)
 """Width and height of a panel of curves as ``svg.draw`` makes it."""
 
@@ -36,8 +40,10 @@ def picture(place: Place, theme: str) -> str | None:
     count = len(table.panels)
     wide = (_WIDTH - 2 * _MARGIN - (count - 1) * _GAP) / count
     parts, y = [], 30.0
+    longest = max(len(gradient) for panel in table.panels for gradient, *_ in panel.lines)
+    label = min(max(_LABEL, 26 + 8 * longest), _LONGEST)
     for panel in table.panels:
-        parts.append(_matrix(panel, y))
+        parts.append(_matrix(panel, y, label))
         y += 50 + _ROW * len(panel.lines)
     y += 18
     high = wide * _CURVE[1] / _CURVE[0]
@@ -52,12 +58,17 @@ def picture(place: Place, theme: str) -> str | None:
     x = float(_MARGIN)
     for key in curve.legend:
         if key.look is not None:
+            width = 34 + 7 * len(key.text)
+            if x > _MARGIN and x + width > _WIDTH:
+                x, legend = float(_MARGIN), legend + 20
             parts.append(
                 f'<g class="look-{key.look}"><g class="point" transform="translate({x + 5:.0f} '
                 f'{legend - 4:.0f})">{marker(key.look)}</g></g>'
                 f'<text class="head" x="{x + 16:.0f}" y="{legend:.0f}">{html(key.text)}</text>'
             )
-            x += 34 + 7 * len(key.text)
+            x += width
+    if x + _NOTE > _WIDTH:
+        legend += 20
     note = (
         "speedup over the tape: above 1× is faster; bands: 95 % intervals; hatched: no difference"
     )
@@ -80,11 +91,11 @@ def picture(place: Place, theme: str) -> str | None:
     )  # fmt: skip
 
 
-def _matrix(panel: matrix.Panel, y: float) -> str:
-    width = (_WIDTH - 2 * _MARGIN - _LABEL) / len(panel.batches)
+def _matrix(panel: matrix.Panel, y: float, label: int) -> str:
+    width = (_WIDTH - 2 * _MARGIN - label) / len(panel.batches)
     parts = [f'<text class="title" x="{_MARGIN}" y="{y:.0f}">{html(panel.title)}</text>']
     for number, batch in enumerate(panel.batches):
-        x = _MARGIN + _LABEL + (number + 0.5) * width
+        x = _MARGIN + label + (number + 0.5) * width
         text = f"batch {batch:,}" if number == 0 else f"{batch:,}"
         parts.append(
             f'<text class="head" x="{x:.0f}" y="{y + 18:.0f}" text-anchor="middle">{text}</text>'
@@ -98,7 +109,7 @@ def _matrix(panel: matrix.Panel, y: float) -> str:
             f'<text class="title" x="{_MARGIN + 18}" y="{middle:.0f}">{html(gradient)}</text>'
         )
         for number, cell in enumerate(cells):
-            x = _MARGIN + _LABEL + number * width
+            x = _MARGIN + label + number * width
             share = 20 + 0.8 * cell.tint
             parts.append(
                 f'<g class="cell"><rect class="{cell.kind}" style="--share: {share:.0f}%" '
