@@ -205,7 +205,7 @@ def write_benchmarks(
 
 def write_results(results: Path, **options: Any) -> Path:
     """Write a whole results directory with one machine, and return it."""
-    write_benchmarks(results, options.get("suite", SUITE))
+    write_benchmarks(results, options.get("suite", SUITE), options.get("values", VALUES))
     write_machine(results, **options)
     return results
 
