@@ -44,8 +44,7 @@ def axe():
 def address(tmp_path_factory):
     """Write a page with a failed cell and a history, and return its address."""
     from asvfiles import DATE, model, write_benchmarks, write_machine
-
-    from manualbp.reading.report import write_report
+    from pages import write_without_pictures
 
     def broken(quantity, case):
         failed = quantity == "ratio_to_tape" and case["gradient"] == "chain" and case["batch"] == 8
@@ -58,7 +57,8 @@ def address(tmp_path_factory):
             folder / "results", commit=f"{number:08x}" * 5, started=DATE + 3_600_000 * number,
             model=broken,
         )  # fmt: skip
-    return write_report(folder / "results", folder / "report").files[0].as_uri()
+    report = write_without_pictures(folder / "results", folder / "report")
+    return report.files[0].as_uri()
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 def address(tmp_path_factory):
     """Write the page of a run with both, for the fixture ``visit``."""
     from asvfiles import write_disturbed
-
-    from manualbp.reading.report import write_report
+    from pages import write_without_pictures
 
     folder = tmp_path_factory.mktemp("disturbed")
-    return write_report(write_disturbed(folder / "results"), folder / "report").files[0].as_uri()
+    report = write_without_pictures(write_disturbed(folder / "results"), folder / "report")
+    return report.files[0].as_uri()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

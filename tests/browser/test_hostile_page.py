@@ -2,9 +2,8 @@
 
 import pytest
 from hostile import FIELDS, VISIBLE, evil, shown, write_hostile
+from pages import write_without_pictures
 from playwright.sync_api import Error
-
-from manualbp.reading.report import write_report
 
 WATCH = """
 window.violations = [];
@@ -18,7 +17,8 @@ def file(tmp_path_factory):
     """The page of two hostile machines side by side."""
     folder = tmp_path_factory.mktemp("hostile")
     results = write_hostile(folder / "results", ("one", "two"))
-    return write_report([results / "one", results / "two"], folder / "report").files[0]
+    report = write_without_pictures([results / "one", results / "two"], folder / "report")
+    return report.files[0]
 
 
 @pytest.fixture
@@ -87,6 +87,7 @@ def use(page):
     page.eval_on_selector_all("#answer thead button, #numbers thead button", press)
     page.fill("#numbers details input", evil("machine"))
     page.fill("#numbers details input", "")
+    page.eval_on_selector("#numbers details", "(all) => { all.open = false; }")  # it is long
     points = page.locator("#speedup figure:not([hidden]) .stage").first
     points.focus()
     tips = []

@@ -52,15 +52,17 @@ SUITE = {
 # A cell is a number, a list of samples, None (failed) or NaN (skipped).
 Cell = float | list[float] | None
 Model = Callable[[str, dict[str, Any]], Cell]
+Values = dict[str, tuple[Any, ...]]
 
 SKIP = math.nan
 
 
-def parameters(quantity: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+def parameters(
+    quantity: str, names: Sequence[str], values: Values = VALUES
+) -> list[tuple[Any, ...]]:
     """The values of each parameter; the ratio of the tape to itself is another quantity."""
-    values = VALUES
     if quantity == "ratio_to_tape":
-        values = {**VALUES, "gradient": GRADIENTS[1:]}
+        values = {**values, "gradient": GRADIENTS[1:]}
     return [values[name] for name in names]
 
 
@@ -139,6 +141,7 @@ def write_machine(
     commit: str = COMMIT,
     model: Model = model,
     suite: dict[str, tuple[str, str, tuple[str, ...]]] = SUITE,
+    values: Values = VALUES,
     started: int = DATE,
     cores: str = "2",
     extra: dict[str, list[Any]] | None = None,
@@ -157,7 +160,7 @@ def write_machine(
     (folder / "machine.json").write_text(json.dumps({**facts, "version": 1}))
     rows = {}
     for quantity, (_, _, names) in suite.items():
-        params = parameters(quantity, names)
+        params = parameters(quantity, names, values)
         cells = [
             model(quantity, dict(zip(names, combination, strict=True)))
             for combination in itertools.product(*params)
@@ -182,7 +185,9 @@ def write_machine(
 
 
 def write_benchmarks(
-    results: Path, suite: dict[str, tuple[str, str, tuple[str, ...]]] = SUITE
+    results: Path,
+    suite: dict[str, tuple[str, str, tuple[str, ...]]] = SUITE,
+    values: Values = VALUES,
 ) -> None:
     """Write ``benchmarks.json``."""
     entries: dict[str, Any] = {"version": 2}
@@ -193,7 +198,7 @@ def write_benchmarks(
             "type": kind,
             "unit": unit,
             "param_names": list(names),
-            "params": [[repr(v) for v in values] for values in parameters(quantity, names)],
+            "params": [[repr(v) for v in column] for column in parameters(quantity, names, values)],
             "version": "v1",
         }
     results.mkdir(parents=True, exist_ok=True)
@@ -202,7 +207,7 @@ def write_benchmarks(
 
 def write_results(results: Path, **options: Any) -> Path:
     """Write a whole results directory with one machine, and return it."""
-    write_benchmarks(results, options.get("suite", SUITE))
+    write_benchmarks(results, options.get("suite", SUITE), options.get("values", VALUES))
     write_machine(results, **options)
     return results
 

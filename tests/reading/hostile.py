@@ -3,7 +3,7 @@
 import itertools
 import json
 
-from asvfiles import DATE, SUITE, model, write_benchmarks, write_machine
+from asvfiles import DATE, SUITE, VALUES, model, write_benchmarks, write_machine
 
 from manualbp.reading.text import visible
 
@@ -51,6 +51,9 @@ NAMES = {"exercise": "workload", "fused": "gradient", "xla": "mode", "CPU:0": "d
 
 PEERS = {"ratio_peer_to_numpy": ("ratio", "ratio", ("workload", "peer", "batch"))}
 
+FEW = {**VALUES, "mode": ("eager", "xla"), "batch": (8, 512), "peer": ("jax", "numba")}
+"""Few cells, for their texts are long: every quantity, and every column in which a text stands."""
+
 
 def peers_too(quantity, case):
     """The model, with the ratios of other libraries."""
@@ -64,7 +67,7 @@ def peers_too(quantity, case):
 def write_hostile(results, machines=("one",), commits=2, text=evil):
     """Write a results folder of some machines and commits, its texts made by ``text``."""
     suite = SUITE | PEERS
-    write_benchmarks(results, suite)
+    write_benchmarks(results, suite, FEW)
     file = results / "benchmarks.json"
     benchmarks = json.loads(file.read_text())
     for entry in benchmarks.values():
@@ -79,8 +82,8 @@ def write_hostile(results, machines=("one",), commits=2, text=evil):
     file.write_text(json.dumps(benchmarks))
     for machine, number in itertools.product(machines, range(commits)):
         path = write_machine(
-            results, machine=machine, suite=suite, model=peers_too, commit=f"{number:08x}" * 5,
-            started=DATE + 3_600_000 * number,
+            results, machine=machine, suite=suite, values=FEW, model=peers_too,
+            commit=f"{number:08x}" * 5, started=DATE + 3_600_000 * number,
         )  # fmt: skip
         path.write_text(json.dumps(spoiled(json.loads(path.read_text()), machine, number, text)))
     return results

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from html.parser import HTMLParser
 
 VOID = {"meta", "link", "input", "br"}
@@ -16,8 +17,13 @@ class Element:
     tag: str
     own: dict
     known: dict
-    text: str = ""
     children: list = field(default_factory=list)
+    pieces: list = field(default_factory=list)
+
+    @cached_property
+    def text(self):
+        """All text in it, that of its children included; to be asked for once all is read."""
+        return "".join(self.pieces)
 
 
 class Page(HTMLParser):
@@ -54,7 +60,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         for element in self.stack:
-            element.text += data
+            element.pieces.append(data)
 
     def find(self, section=None, tag=None, **attributes):
         """Return the elements of a section and tag whose attributes are as given."""

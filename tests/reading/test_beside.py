@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from asvfiles import SKIP, SUITE, model, write_results
 from pagereader import Page
+from pages import write_without_pictures
 from scipy import stats
 
 from manualbp.reading import beside
 from manualbp.reading.digest import digest
 from manualbp.reading.frame import CONTEXT, QUANTITIES, latest_run, load_results
-from manualbp.reading.report import write_report
 from manualbp.reading.summary import markdown
 from manualbp.reading.verdicts import compare, uniform
 
@@ -60,7 +60,7 @@ def page(results, tmp_path_factory):
 
 
 def shown(results, folder):
-    report = write_report(results, folder / "report")
+    report = write_without_pictures(results, folder / "report")
     return Page(report.files[0].read_text(encoding="utf-8"))
 
 

@@ -20,6 +20,7 @@ from asvfiles import (
 )
 from lines import cell, line, table
 from pagereader import Page
+from pages import write_without_pictures
 from runs import BASE, HEAD, load_runs, margins, only, write_runs
 
 from manualbp.cli import main
@@ -31,7 +32,6 @@ from manualbp.reading.frame import latest_run, load_results, select, speedups
 from manualbp.reading.history import change_points, history
 from manualbp.reading.history_figures import history_figure
 from manualbp.reading.panels import panels
-from manualbp.reading.report import write_report
 from manualbp.reading.verdicts import compare
 
 NEVER_QUIET = (
@@ -53,7 +53,7 @@ def frame(results):
 @pytest.fixture(scope="module")
 def report(results, tmp_path_factory):
     output = tmp_path_factory.mktemp("report")
-    write_report(results, output)
+    write_without_pictures(results, output)
     return output
 
 

@@ -15,9 +15,10 @@ from io import StringIO
 
 import pytest
 from asvfiles import SUITE, write_machine, write_results
-from hostile import FIELDS, FORMULA, VISIBLE, evil, shown, tame, write_hostile
+from hostile import FEW, FIELDS, FORMULA, VISIBLE, evil, shown, tame, write_hostile
 from markdown_it import MarkdownIt
 from pagereader import Page
+from pages import write_without_pictures
 
 from manualbp.cli import main, terminal
 from manualbp.reading import digest, summary
@@ -38,7 +39,7 @@ def results(tmp_path_factory):
 def report(results, tmp_path_factory):
     """The report of two hostile machines side by side, in a folder of its own."""
     folder = tmp_path_factory.mktemp("outside")
-    write_report([results / "one", results / "two"], folder / "report")
+    write_without_pictures([results / "one", results / "two"], folder / "report")
     return folder / "report"
 
 
@@ -55,7 +56,7 @@ def controls(text):
 
 
 def test_every_text_stands_on_the_page_as_it_is(page):
-    texts = [e.text for e in page.elements if e.tag not in ("script", "style")]
+    texts = [page.elements[0].text]
     for table in page.files.values():
         texts += itertools.chain.from_iterable(csv.reader(StringIO(table)))
     text = "\n".join(texts)
@@ -68,7 +69,7 @@ def test_every_text_stands_on_the_page_as_it_is(page):
 def test_no_text_makes_an_element_or_an_attribute(page, tmp_path):
     """The same page with harmless names consists of the same elements and attributes."""
     results = write_hostile(tmp_path / "results", ("one", "two"), text=tame)
-    report = write_report([results / "one", results / "two"], tmp_path / "report")
+    report = write_without_pictures([results / "one", results / "two"], tmp_path / "report")
     twin = Page(report.files[0].read_text(encoding="utf-8"))
 
     def parts(found):
@@ -101,24 +102,27 @@ def test_addresses_on_the_page_are_its_own(page):
 # ---------------------------------------------------------------- files
 
 
-def test_no_file_leaves_the_folder(report):
-    folders = {path.name for path in report.parent.iterdir()}
-    assert folders == {"report"}
-    for path in report.rglob("*"):
-        assert re.fullmatch(r"[\w.-]+", path.name)
-        assert len(path.name.encode()) < 256
+def test_no_file_leaves_the_folder(report, results, tmp_path):
+    drawn = tmp_path / "outside" / "report"
+    write_report(results / "one", drawn)
+    assert len(list(drawn.glob("*.png"))) > 4
+    for folder in (report, drawn):
+        assert {path.name for path in folder.parent.iterdir()} == {"report"}
+        for path in folder.rglob("*"):
+            assert re.fullmatch(r"[\w.-]+", path.name)
+            assert len(path.name.encode()) < 256
 
 
 @pytest.mark.parametrize("machine", ["..", "../..", "/etc", "\x00"])
 def test_a_machine_named_as_a_path_gets_a_folder_of_its_own(machine, tmp_path):
     results = tmp_path / "results"
     for name in ("one", "two"):
-        file = write_machine(results, machine=name, suite=RATIOS)
+        file = write_machine(results, machine=name, suite=RATIOS, values=FEW)
         content = json.loads(file.read_text())
         content["params"]["machine"] = machine if name == "one" else "two"
         file.write_text(json.dumps(content))
     output = tmp_path / "outside" / "deep" / "report"
-    report = write_report([results / "one", results / "two"], output)
+    report = write_without_pictures([results / "one", results / "two"], output)
     for path in report.files:
         assert output in path.resolve().parents
     assert len({path.parent for path in report.files}) == 3
@@ -175,23 +179,26 @@ def read_markdown(text):
     return [*tokens, *(child for token in tokens for child in token.children or ())]
 
 
-def texts(results, kind, report):
+@pytest.fixture(scope="module")
+def texts(results, report):
+    """All that is written in Markdown, by what it is for."""
     frame = latest_run(load_results(results))
-    if kind == "digest":
-        return digest.digest(frame)
-    if kind == "markdown":
-        return summary.markdown(frame, {(evil("workload"), "CPU:0"): [(evil("picture"), "a.svg")]})
-    return next(report.glob("*/report.md")).read_text(encoding="utf-8")
+    pictures = {(evil("workload"), "CPU:0"): [(evil("picture"), "a.svg")]}
+    return {
+        "digest": digest.digest(frame),
+        "markdown": summary.markdown(frame, pictures),
+        "report.md": next(report.glob("*/report.md")).read_text(encoding="utf-8"),
+    }
 
 
 @pytest.mark.parametrize("kind", ["digest", "markdown", "report.md", "compare"])
-def test_texts_mean_nothing_in_markdown(kind, results, report, capsys):
+def test_texts_mean_nothing_in_markdown(kind, results, texts, capsys):
     if kind == "compare":
         files = sorted(map(str, (results / "one").glob("0*.json")))
         main(["compare", *files, "--margin", "3", "--format", "markdown"])
         text = capsys.readouterr().out
     else:
-        text = texts(results, kind, report)
+        text = texts[kind]
     assert "evil.example" in text
     assert not controls(text)
     tokens = read_markdown(text)
@@ -208,11 +215,11 @@ def test_texts_mean_nothing_in_markdown(kind, results, report, capsys):
             assert not re.search(r"evil\.example|@\w|javascript|onerror|\$|:[a-z]+:", token.content)
 
 
-def test_a_tables_rows_have_its_columns(results, report):
+def test_a_tables_rows_have_its_columns(texts):
     """A bar in a text would make a further cell: no line has more of them than its ruler."""
     bars = None
-    for kind in ("digest", "markdown", "report.md"):
-        for line in texts(results, kind, report).splitlines():
+    for text in texts.values():
+        for line in text.splitlines():
             if line.startswith("|"):
                 bars = line.count("|") if bars is None else bars
                 assert line.count("|") == bars
@@ -282,7 +289,7 @@ def test_a_coloured_terminal_gets_rich_styles_only():
      ("show --format markdown", "ascii"), ("export", "ascii")],
 )  # fmt: skip
 def test_a_poor_terminal_gets_escapes_instead_of_a_traceback(command, encoding, tmp_path):
-    results = write_results(tmp_path / "results", suite=RATIOS)
+    results = write_results(tmp_path / "results", suite=RATIOS, values=FEW)
     file = next(results.glob("laptop/0*.json"))
     text = file.read_text().replace("An imagined CPU", "CPU → Ω שלום \U0001f525")
     file.write_text(text.replace("'fused'", "'→fused'"), encoding="utf-8")

@@ -6,13 +6,13 @@ import math
 import pandas as pd
 import pytest
 from asvfiles import DATE, SUITE, model, write_benchmarks, write_machine, write_results
+from pages import write_without_pictures
 
 from manualbp.cli import main
 from manualbp.reading.find import find_runs
 from manualbp.reading.frame import load_results, runs
 from manualbp.reading.history import history
 from manualbp.reading.machines import Facts, differing, fact, facts_of, tell_apart
-from manualbp.reading.report import write_report
 from manualbp.reading.site import write_pages
 
 RATIOS = {name: SUITE[name] for name in ("ratio_to_tape", "ratio_tape_to_tape")}
@@ -160,11 +160,11 @@ def test_no_line_of_the_history_goes_over_two_machines(mixed):
 
 
 def test_the_report_of_one_has_its_own_history_alone(mixed, tmp_path):
-    write_report(mixed, tmp_path / "out")
+    write_without_pictures(mixed, tmp_path / "out")
     text = (tmp_path / "out/report.md").read_text()
     assert "laptop (8 cores): 3 commits" in text
     assert "2 cores" not in text
-    write_report(mixed, tmp_path / "out", machine="laptop (2 cores)")
+    write_without_pictures(mixed, tmp_path / "out", machine="laptop (2 cores)")
     assert "laptop (2 cores): 3 commits" in (tmp_path / "out/report.md").read_text()
 
 
@@ -202,7 +202,7 @@ def test_the_site_has_a_report_for_each(mixed, tmp_path):
 
 
 def test_a_report_of_two_folders_has_two_machines(folders, tmp_path):
-    report = write_report(folders, tmp_path / "out")
+    report = write_without_pictures(folders, tmp_path / "out")
     table = pd.read_csv(tmp_path / "out/results.csv")
     assert machines(table) == ALONE
     assert len(table) == sum(len(load_results(folder)) for folder in folders)
@@ -216,7 +216,7 @@ def test_a_report_of_two_folders_has_two_machines(folders, tmp_path):
 def test_each_has_a_history_of_its_own(folders, tmp_path):
     for folder, cores in zip(folders, ("2", "8"), strict=True):
         write_machine(folder, suite=RATIOS, cores=cores, commit=COMMITS[0], started=DATE + 10**7)
-    write_report(folders, tmp_path / "out")
+    write_without_pictures(folders, tmp_path / "out")
     texts = [file.read_text() for file in sorted(tmp_path.glob("out/*/report.md"))]
     assert len(texts) == 2
     for name, text in zip(ALONE, texts, strict=True):
@@ -224,12 +224,12 @@ def test_each_has_a_history_of_its_own(folders, tmp_path):
 
 
 def test_a_machine_can_be_named_as_its_folder_is(folders, tmp_path):
-    write_report(folders, tmp_path / "out", machine="laptop")
+    write_without_pictures(folders, tmp_path / "out", machine="laptop")
     assert machines(pd.read_csv(tmp_path / "out/results.csv")) == ALONE
 
 
 def test_the_same_machine_in_two_folders_stays_one(folders, tmp_path):
-    write_report([folders[0], folders[0]], tmp_path / "out")
+    write_without_pictures([folders[0], folders[0]], tmp_path / "out")
     assert machines(pd.read_csv(tmp_path / "out/results.csv")) == ["laptop"]
 
 

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from asvfiles import DATE, SKIP, SUITE, model, write_benchmarks, write_machine, write_results
 from pagereader import Page
+from pages import write_without_pictures
 from scipy import stats
-
-from manualbp.reading.report import write_report
 
 RUN = "results/amd-epyc-2core/0cf648bf-existing-py3.11-tensorflow2.21.0.json"
 """A committed run, by its name: the newest in results/ may be somebody's own."""
+
+RATIOS = {"ratio_to_tape": SUITE["ratio_to_tape"]}
 
 LOADING = re.compile(r"""(?:src|href)=["'](?!#|data:|results\.csv)|url\(|@import|//[a-z]+\.""")
 
@@ -86,7 +87,7 @@ def numbers(text):
 
 
 def written(tmp_path, results, **options):
-    report = write_report(results, tmp_path / "report", **options)
+    report = write_without_pictures(results, tmp_path / "report", **options)
     return Page(report.files[0].read_text(encoding="utf-8"))
 
 
@@ -95,6 +96,19 @@ def committed(tmp_path_factory):
     """A committed run's cells, and its page."""
     file = Path(__file__).parents[2] / RUN
     return stored(file), written(tmp_path_factory.mktemp("committed"), file)
+
+
+@pytest.fixture(scope="module")
+def folder(complete, tmp_path_factory):
+    """The report of a whole suite."""
+    path = tmp_path_factory.mktemp("whole")
+    write_without_pictures(complete, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    return Page((folder / "index.html").read_text(encoding="utf-8"))
 
 
 def test_every_cell_of_the_matrix_is_what_the_samples_say(committed):
@@ -244,15 +258,13 @@ def test_accuracy_and_memory_are_the_numbers_stored(committed):
         assert numbers(entry.text)[0] == pytest.approx(float(entry.own["data-value"]), rel=0.006)
 
 
-def test_the_table_to_download_is_the_one_beside_the_page(complete, tmp_path):
-    page = written(tmp_path, complete)
-    assert page.files["results.csv"] == (tmp_path / "report" / "results.csv").read_text()
+def test_the_table_to_download_is_the_one_beside_the_page(folder, whole):
+    assert whole.files["results.csv"] == (folder / "results.csv").read_text()
 
 
-def test_points_name_the_row_that_they_stand_for(complete, tmp_path):
-    page = written(tmp_path, complete)
-    table = page.table("results.csv")
-    named = [e for e in page.elements if "data-row" in e.own]
+def test_points_name_the_row_that_they_stand_for(whole):
+    table = whole.table("results.csv")
+    named = [e for e in whole.elements if "data-row" in e.own]
     assert len(named) > 200
     for element in named:
         row = table[int(element.own["data-row"])]
@@ -261,20 +273,18 @@ def test_points_name_the_row_that_they_stand_for(complete, tmp_path):
         assert row["workload"] == element.known["data-workload"]
 
 
-def test_the_page_loads_nothing(complete, tmp_path):
-    report = write_report(complete, tmp_path / "report")
-    html = report.files[0].read_text(encoding="utf-8")
+def test_the_page_loads_nothing(folder):
+    html = (folder / "index.html").read_text(encoding="utf-8")
     assert not LOADING.search(html.partition('id="files"')[0])
-    assert report.files[0].stat().st_size < 3_000_000
+    assert (folder / "index.html").stat().st_size < 3_000_000
 
 
-def test_every_figure_has_its_numbers_and_its_finding_in_words(complete, tmp_path):
-    page = written(tmp_path, complete)
-    figures = [e for e in page.elements if e.tag == "figure"]
+def test_every_figure_has_its_numbers_and_its_finding_in_words(whole):
+    figures = [e for e in whole.elements if e.tag == "figure"]
     assert len(figures) >= 8
     for element in figures:
-        assert page.table(f"{element.own['id']}.csv")
-    pictures = [e for e in page.elements if e.tag == "svg" and e.own.get("role") == "img"]
+        assert whole.table(f"{element.own['id']}.csv")
+    pictures = [e for e in whole.elements if e.tag == "svg" and e.own.get("role") == "img"]
     assert all(re.search(r"\d", e.own["aria-label"]) for e in pictures)
 
 
@@ -292,7 +302,8 @@ def test_failed_and_skipped_cells_have_glyphs_and_no_number(tmp_path):
             return SKIP if case["batch"] == 64 else model(quantity, case)
         return model(quantity, case)
 
-    page = written(tmp_path, write_results(tmp_path / "results", model=broken))
+    suite = {name: SUITE[name] for name in ("ratio_to_tape", "steady_step")}
+    page = written(tmp_path, write_results(tmp_path / "results", suite=suite, model=broken))
     cells = page.find("matrix", "td", data_workload="exercise", data_mode="eager")
     assert [e.own["class"] for e in cells[:4]] == ["fast", "failed", "skipped", "fast"]
     assert [e.text.strip() for e in cells[1:3]] == ["✕ failed", "· skipped"]
@@ -312,9 +323,9 @@ def test_a_run_without_speedups_says_so(tmp_path):
 
 def test_two_machines_stand_side_by_side_and_never_in_one_line(tmp_path):
     results = tmp_path / "results"
-    write_benchmarks(results)
-    write_machine(results, machine="laptop")
-    write_machine(results, machine="server", started=DATE + 9000)
+    write_benchmarks(results, RATIOS)
+    write_machine(results, machine="laptop", suite=RATIOS)
+    write_machine(results, machine="server", suite=RATIOS, started=DATE + 9000)
     page = written(tmp_path, [results / "laptop", results / "server"])
     figures = page.find("speedup", "figure")
     assert {e.own["data-run"] for e in figures} == {"laptop", "server"}
@@ -329,8 +340,8 @@ def test_two_machines_stand_side_by_side_and_never_in_one_line(tmp_path):
 
 def test_runs_of_one_machine_are_told_apart_by_what_differs(tmp_path):
     first, second = tmp_path / "one", tmp_path / "two"
-    write_results(first)
-    write_results(second, commit="feed" * 10)
+    write_results(first, suite=RATIOS)
+    write_results(second, suite=RATIOS, commit="feed" * 10)
     page = written(tmp_path, [first, second])
     assert {"01234567", "feedfeed"} <= {e.text for e in page.find("runs", "th")}
 
@@ -338,8 +349,8 @@ def test_runs_of_one_machine_are_told_apart_by_what_differs(tmp_path):
 def test_names_cannot_break_out_of_the_page(tmp_path):
     results = tmp_path / "results"
     evil = "</script><script>alert(1)</script>"
-    write_benchmarks(results)
-    file = write_machine(results)
+    write_benchmarks(results, RATIOS)
+    file = write_machine(results, suite=RATIOS)
     content = json.loads(file.read_text())
     content["params"]["machine"] = content["params"]["cpu"] = evil
     file.write_text(json.dumps(content))
@@ -350,9 +361,10 @@ def test_names_cannot_break_out_of_the_page(tmp_path):
 
 def test_history_has_a_point_for_each_complete_commit(tmp_path):
     results = tmp_path / "results"
-    write_benchmarks(results)
+    write_benchmarks(results, RATIOS)
     for number in range(8):
-        write_machine(results, commit=f"{number:08x}" * 5, started=DATE + 3_600_000 * number)
+        started = DATE + 3_600_000 * number
+        write_machine(results, suite=RATIOS, commit=f"{number:08x}" * 5, started=started)
     page = written(tmp_path, results)
     rows = page.table("history-speedup-exercise-CPU0.csv")
     assert len(rows) == 8 * 2 * 3
@@ -371,7 +383,7 @@ def test_history_has_a_point_for_each_complete_commit(tmp_path):
 
 def test_history_leaves_out_incomplete_commits_and_other_versions(tmp_path):
     results = tmp_path / "results"
-    write_benchmarks(results)
+    write_benchmarks(results, RATIOS)
 
     def without_a_cell(quantity, case):
         missing = quantity == "ratio_to_tape" and case["gradient"] == "chain" and case["batch"] == 8
@@ -379,7 +391,7 @@ def test_history_leaves_out_incomplete_commits_and_other_versions(tmp_path):
 
     for number in range(4):
         file = write_machine(
-            results, commit=f"{number:08x}" * 5, started=DATE + 3_600_000 * number,
+            results, suite=RATIOS, commit=f"{number:08x}" * 5, started=DATE + 3_600_000 * number,
             model=without_a_cell if number == 2 else model,
         )  # fmt: skip
         if number == 0:
@@ -396,7 +408,7 @@ def test_history_leaves_out_incomplete_commits_and_other_versions(tmp_path):
 
 def test_a_count_that_becomes_nothing_is_a_change(tmp_path):
     suite = {
-        **SUITE,
+        **RATIOS,
         "track_graph_nodes": ("track", "nodes", ("workload", "gradient", "device", "batch")),
     }
     results = tmp_path / "results"
