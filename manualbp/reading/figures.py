@@ -272,7 +272,7 @@ def _panels(cells: pd.DataFrame, what: str) -> tuple[Figure, dict[str, Axes]]:
 def _title(figure: Figure, what: str, cells: pd.DataFrame) -> None:
     workload, device = cells["workload"].iloc[0], cells["device"].iloc[0]
     text = f"{what} on {device}\n{described(workload)}"
-    figure.suptitle(text, x=0.01, ha="left", fontsize=11)
+    figure.suptitle(text, x=0.01, ha="left", fontsize=11, wrap=True)
 
 
 def short_commit(commit: str) -> str:
