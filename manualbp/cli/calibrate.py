@@ -14,6 +14,7 @@ from rich.console import Console
 
 from manualbp.cli import terminal
 from manualbp.cli.cells import Outcome
+from manualbp.cli.chosen import add_workload_argument, chosen_workloads
 from manualbp.cli.gate import CONFIRMATION, SCREENING
 from manualbp.cli.machine import choose_machine, register_machine
 from manualbp.cli.neighbour import neighbours
@@ -89,6 +90,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="N",
         help="installations of the same commit; each pair is a comparison (default: %(default)s)",
     )
+    add_workload_argument(parser)
     parser.add_argument("--machine", metavar="NAME", help="(default: this machine's own)")
     parser.add_argument(
         "--bench",
@@ -161,8 +163,10 @@ def calibrate(
     for number in range(1, arguments.arms + 1):
         installed = install(project, tree, folder / str(number))
         name = f"equal-{number}"
+        results = folder / "results" / name
         options = {"machine": machine, "bench": arguments.bench, "devices": None}
-        sides.append(open_side(name, installed, project, folder / "results" / name, **options))
+        options["workloads"] = chosen_workloads(arguments.workload)
+        sides.append(open_side(name, installed, project, results, **options))
         if sides[-1].reason:
             raise SuiteError(sides[-1].reason)
         if any(benchmark.startswith("peers.") for benchmark, _ in sides[-1].cells):

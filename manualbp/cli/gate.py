@@ -12,6 +12,7 @@ from rich.console import Console
 from manualbp.cases import DEVICES
 from manualbp.cli import compare as compare_command
 from manualbp.cli import terminal
+from manualbp.cli.chosen import add_workload_argument, chosen_workloads
 from manualbp.cli.machine import choose_machine
 from manualbp.cli.run import positive
 from manualbp.cli.sides import Key, Side, install, open_side
@@ -69,6 +70,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--bench", metavar="REGEX", default=BENCH, help="only benchmarks that match, as asv's"
     )
+    add_workload_argument(parser)
     parser.add_argument("--machine", metavar="NAME", help="(default: this machine's own)")
     parser.add_argument("--device", action="append", choices=DEVICES, help="only this device")
     parser.add_argument(
@@ -122,6 +124,7 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
     )
 
     project = find_project()
+    workloads = chosen_workloads(arguments.workload)
     trees = [describe_commit(project, name) for name in (arguments.base, arguments.head)]
     machine = choose_machine(arguments.machine, project / "results")
     folder = project / ".asv/gate" / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
@@ -138,6 +141,7 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
                 machine=machine,
                 bench=arguments.bench,
                 devices=arguments.device,
+                workloads=workloads,
             )
             for name, commit in zip(("base", "head"), installed, strict=True)
         ]
@@ -150,7 +154,7 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
     measure_by_turns(screening, processes, deadline, console)
     base, head = (stored(side) for side in screening)
     margins = known_margins(arguments, project, machine, (base, head))
-    margins = expected(arguments, margins, (base, head))
+    margins = expected(arguments, workloads, margins, (base, head))
     files = [results_of([side]) for side in screening]
     seconds = process_seconds(results_of(screening))
     cells = compare(base, head, margins, paired=True, seconds=seconds)
@@ -205,17 +209,24 @@ def known_margins(
 
 
 def expected(
-    arguments: argparse.Namespace, margins: "Margins", frames: "Sequence[pd.DataFrame]"
+    arguments: argparse.Namespace,
+    workloads: Sequence[str] | None,
+    margins: "Margins",
+    frames: "Sequence[pd.DataFrame]",
 ) -> "Margins":
     """Leave out the margins of cells that were not asked for.
 
-    With all benchmarks and devices every cell that has a margin is expected, so that one that
-    vanished from the suite is not measured rather than forgotten.
+    With all benchmarks and devices every cell of the workloads that has a margin is expected, so
+    that one that vanished from the suite is not measured rather than forgotten.
     """
     from manualbp.reading.verdicts import ratio_cells
 
     if arguments.bench == BENCH and not arguments.device:
-        return margins
+        return {
+            cell: margin
+            for cell, margin in margins.items()
+            if workloads is None or cell[1] in workloads
+        }
     chosen = {cell[1:] for frame in frames for cell in ratio_cells(frame)}
     return {cell: margin for cell, margin in margins.items() if cell in chosen}
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from manualbp.cases import DEVICES, EXERCISE, shipped_workloads
+from manualbp.cases import DEVICES
 from manualbp.cli import terminal
 from manualbp.cli.cells import Cell, Outcome
+from manualbp.cli.chosen import add_workload_argument, chosen_workloads
 from manualbp.cli.machine import choose_machine
 from manualbp.cli.plan import Plan, describe, is_answer
 from manualbp.cli.progress import ticking
@@ -83,13 +84,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "files", nargs="*", metavar="FILE.py", help="measure the workloads in these files"
     )
-    parser.add_argument(
-        "--workload",
-        action="append",
-        metavar="NAME",
-        help=f"only this one (may be repeated): all, {', '.join(shipped_workloads())}, or one in "
-        f"the files (default: {EXERCISE}, or all in the files)",
-    )
+    add_workload_argument(parser, files=True)
     parser.add_argument("--quick", action="store_true", help="the answer alone, within 2 minutes")
     parser.add_argument("--bench", metavar="REGEX", help="only benchmarks that match")
     parser.add_argument(
@@ -160,7 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
     minutes = arguments.minutes or (QUICK_MINUTES if arguments.quick else MINUTES)
     try:
         project, source = chosen_source(arguments)
-        workloads = chosen_workloads(arguments)
+        workloads = chosen_workloads(arguments.workload, arguments.files)
         results = source.results if source.files else results_folder(project)
         machine = choose_machine(arguments.machine, results, source.results)
         console.print("reading the suite (imports TensorFlow once) …")
@@ -200,20 +195,6 @@ def chosen_source(arguments: argparse.Namespace) -> tuple[Path, Source]:
         return Path.cwd(), users_files(arguments.files, Path.cwd())
     project = find_project()
     return project, checked_out(project)
-
-
-def chosen_workloads(arguments: argparse.Namespace) -> list[str] | None:
-    """Return the names of the workloads to measure; ``None`` for all."""
-    names: list[str] = arguments.workload or ([] if arguments.files else [EXERCISE])
-    if "all" in names or not names:
-        return None
-    unknown = [name for name in names if name not in shipped_workloads()]
-    if unknown and not arguments.files:
-        raise SuiteError(
-            f"unknown workload {unknown[0]!r}: expected all, {', '.join(shipped_workloads())}, "
-            "or a file of your own before it"
-        )
-    return names
 
 
 def measure(

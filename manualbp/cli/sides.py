@@ -68,6 +68,7 @@ def open_side(
     machine: str,
     bench: str,
     devices: list[str] | None,
+    workloads: list[str] | None,
 ) -> Side:
     """Discover an installed commit's suite and open its results.
 
@@ -81,7 +82,7 @@ def open_side(
         suite = Suite(project, source, machine, bench)
     except SuiteError as error:
         return Side(name, None, {}, str(error))
-    cells = suite.cells(devices)
+    cells = suite.cells(devices, workloads)
     return Side(name, suite, {(cell.benchmark, cell.parameters): cell for cell in cells})
 
 

@@ -177,7 +177,9 @@ class Suite:
                     continue
                 if not is_among(parameters.get("device"), devices):
                     continue
-                if not is_among(parameters.get("workload"), workloads):
+                # A commit of before workloads calls them networks.
+                workload = parameters.get("workload", parameters.get("network"))
+                if not is_among(workload, workloads):
                     continue
                 rounds = int(benchmark.get("rounds", 1))
                 process = str(benchmark.get("process", ""))

@@ -28,7 +28,7 @@ def edit(name, old, new):
 @pytest.fixture
 def project(project):
     """Measure in two processes: enough for an interval, and a fork server less for each."""
-    edit("benchmarks/ratios.py", "rounds = 5", "rounds = 2")
+    edit("manualbp/measuring/suite.py", "rounds = 5", "rounds = 2")
     commit(project, "Measure less")
     return project
 
@@ -56,7 +56,7 @@ REDUNDANT = """    upstream = tf.ones_like(loss) / batch_size
 
 def test_a_redundant_product_is_a_change_of_structure(project):
     edit(
-        "manualbp/measuring/gradients.py",
+        "manualbp/exercise/chain.py",
         "    upstream = tf.ones_like(loss) / batch_size\n",
         REDUNDANT,
     )
@@ -80,7 +80,7 @@ def test_a_redundant_product_is_a_change_of_structure(project):
 
 def test_a_wrong_gradient_is_not_measured(project):
     edit(
-        "manualbp/measuring/derivatives.py",
+        "manualbp/exercise/derivatives.py",
         "return upstream * tf.cast(layer_out > 0, upstream.dtype)",
         "return 1.001 * upstream * tf.cast(layer_out > 0, upstream.dtype)",
     )
@@ -105,7 +105,7 @@ def test_a_commit_that_cannot_be_had_is_not_measured(name, old, new, message, pr
     commit(project, "Break the suite or the package")
     margins = Path("margins.csv")
     margins.write_text(
-        "quantity,network,gradient,mode,device,batch,margin,within,deviation,processes\n"
+        "quantity,workload,gradient,mode,device,batch,margin,within,deviation,processes\n"
         "ratio_to_tape,exercise,chain,graph,CPU:0,64,0.02,0.005,0.005,39\n"
     )
     done = gate("--margins", str(margins))

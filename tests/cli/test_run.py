@@ -76,7 +76,7 @@ def test_a_quick_look_is_the_answer_in_three_processes(checkout):
 
 
 def test_a_dirty_tree_never_carries_a_clean_commits_name(checkout, head):
-    with (checkout / "benchmarks/common.py").open("a") as file:
+    with (checkout / "benchmarks/parameters.py").open("a") as file:
         file.write("# an uncommitted change\n")
     done = manualbp("run", "--bench", ANSWER, "--machine", "desk", "--quick")
     assert done.returncode == 0, done.stderr
@@ -125,7 +125,7 @@ def test_absent_libraries_are_skipped_with_what_to_install(checkout):
     with (checkout / "benchmarks/__init__.py").open("a") as file:
         file.write(
             "\nfrom dataclasses import replace\n"
-            "from manualbp.measuring.peers import PEERS\n"
+            "from manualbp.peers import PEERS\n"
             "PEERS['jax'] = replace(PEERS['jax'], package='no_such_library')\n"
         )
     cells = r"ratio_peer_to_numpy.*'jax', 1\)|ratio_to_jax.*'fused'.* 1\)"
@@ -163,6 +163,8 @@ def test_a_time_limit_ends_the_run(checkout):
         (["--bench", "no_such_benchmark"], "no benchmark matches"),
         (["--bench", "("], "no regular expression"),
         (["--machine", "a/b"], "cannot name a folder"),
+        (["--workload", "tiny"], "unknown workload 'tiny': expected all, exercise, "),
+        (["nothing.py"], "nothing.py: no such file"),
     ],
 )
 def test_bad_arguments_get_one_line(arguments, message, checkout):
