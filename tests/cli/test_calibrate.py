@@ -34,6 +34,8 @@ def calibrate_until_measured(arms, *arguments):
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
+        # Where the tests run in the background, a shell has told them to ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None:
         if STORED.is_file() and arms <= set(pd.read_csv(STORED)["arm"].dropna()):
