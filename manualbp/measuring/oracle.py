@@ -29,6 +29,7 @@ A tensor of which the tape itself is mostly rounding noise has no relative error
 anything: it is compared with the size of that noise.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -37,16 +38,17 @@ import numpy as np
 import tensorflow as tf
 
 from manualbp.cases import BASELINE, Case
-from manualbp.measuring.problem import Problem, in_float64, make_problem, with_values
+from manualbp.measuring import kept
+from manualbp.measuring.problem import Problem, in_float64, make_problem
 from manualbp.workload import Nest
 
 LAMBDA = 4
 ELEMENTWISE = 16
 """Roundings of elementwise functions and their derivatives, in n."""
 
-MOVES = 2
-"""How often the float64 tape is asked again.  One move of thousands of entries is an average
-already; of the few entries at batch 1 it is not."""
+MOVES, MANY = 2, 10_000
+"""How often the float64 tape is asked again: once where more than so many entries move, for what
+they change is an average already."""
 
 BLUNT = 5e-4
 """Above this tolerance an error of 0.1 % could pass; below, it is refused with a factor of 2."""
@@ -122,7 +124,31 @@ def expected(problem: Problem) -> Expected:
     variables = flatten(problem.variables)
     known = _known.get(problem)
     if known is None or not all(map(np.array_equal, known.variables, variables)):
-        known = _known[problem] = _ask(problem, variables)
+        known = _known[problem] = _recall(problem, variables) or _ask(problem, variables)
+    return known
+
+
+def _recall(problem: Problem, variables: Arrays) -> Expected | None:
+    """Read what another process of the run has asked already."""
+    stored = kept.load(problem)
+    if stored is None:
+        return None
+    return Expected(
+        variables,
+        float(stored["loss"]),
+        float(stored["loss_tolerance"]),
+        [stored[f"gradient {number}"] for number in range(len(variables))],
+        [stored[f"tape {number}"] for number in range(len(variables))],
+        *(stored[name].tolist() for name in ("scales", "tolerances", "notes")),
+    )
+
+
+def _keep(problem: Problem, known: Expected) -> Expected:
+    single = ("loss", "loss_tolerance", "scales", "tolerances", "notes")
+    named = {name: np.array(getattr(known, name)) for name in single}
+    for number, (gradient, tape) in enumerate(zip(known.gradients, known.tape, strict=True)):
+        named |= {f"gradient {number}": gradient, f"tape {number}": tape}
+    kept.save(problem, named)
     return known
 
 
@@ -132,7 +158,7 @@ def notes(problem: Problem) -> list[str]:
 
 
 def _ask(problem: Problem, variables: Arrays) -> Expected:
-    exact = _exact(problem)
+    exact = in_float64(problem)
     loss, gradients = _tape(exact)
     here, tape = _tape(problem)
     _require_finite(problem, here, loss, tape, gradients)
@@ -140,8 +166,7 @@ def _ask(problem: Problem, variables: Arrays) -> Expected:
     unit = (np.finfo(problem.dtype).eps + np.finfo("float64").eps) / 2
     moved_by = np.sqrt(rounding_chain(problem)) * unit
     changes, loss_change = [0.0] * len(gradients), 0.0
-    for seed in range(MOVES):
-        other_loss, others = _tape(_moved(exact, moved_by, np.random.default_rng(seed)))
+    for other_loss, others in map(_tape, _moved(exact, moved_by)):
         loss_change = max(loss_change, abs(other_loss - loss))
         changes = [
             max(c, _distance(a, b)) for c, a, b in zip(changes, others, gradients, strict=True)
@@ -168,23 +193,31 @@ def _ask(problem: Problem, variables: Arrays) -> Expected:
         tolerances.append(tolerance)
     # Of examples that are nearly certain the loss is nearly 0; its terms are of the order of 1.
     loss_tolerance = LAMBDA * max(loss_change, moved_by * max(abs(loss), 1.0))
-    return Expected(variables, loss, loss_tolerance, gradients, tape, scales, tolerances, notes)
+    known = Expected(variables, loss, loss_tolerance, gradients, tape, scales, tolerances, notes)
+    return _keep(problem, known)
 
 
-def _exact(problem: Problem) -> Problem:
-    return problem if problem.dtype == np.float64 else in_float64(problem)
+def _moved(exact: Problem, size: float) -> Iterator[Problem]:
+    """Yield a float64 problem with every entry moved by the relative ``size``, up or down.
 
-
-def _moved(problem: Problem, size: float, random: np.random.Generator) -> Problem:
-    """Move every floating-point entry by the relative ``size``, up or down."""
+    Its variables are moved in place, for making others takes longer than the tape.
+    """
+    random = np.random.default_rng(0)
 
     def move(array: Any) -> Any:
         if array.dtype.kind != "f":
             return array
         return array * (1 + size * random.choice((-1.0, 1.0), array.shape))
 
-    variables, data = problem.arrays("float64")
-    return with_values(problem, tf.nest.map_structure(move, variables), tuple(map(move, data)))
+    nested, data = exact.arrays("float64")
+    values, variables = tf.nest.flatten(nested), tf.nest.flatten(exact.variables)
+    entries = sum(array.size for array in (*values, *data))
+    for _ in range(MOVES if entries <= MANY else 1):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(move(value))
+        with tf.device(exact.device):
+            moved = tuple(map(tf.constant, map(move, data)))
+        yield replace(exact, data=moved)
 
 
 def _distance(one: Any, other: Any) -> float:

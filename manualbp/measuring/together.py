@@ -10,6 +10,7 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +18,7 @@ from asv_runner.benchmarks._base import Benchmark, _get_first_attr
 from asv_runner.benchmarks.mark import SkipNotImplemented
 from asv_runner.discovery import get_benchmark_from_name
 
+from manualbp.measuring import kept
 from manualbp.measuring.asv_types import Prepared, Ratio, absent_devices_skip
 
 Cell = dict[str, Any]
@@ -30,15 +32,16 @@ XLA_CACHE = "--tf_xla_persistent_cache_directory"
 def run_together(leader: Benchmark, names: Sequence[str]) -> dict[str, Any]:
     """Measure the cells named, ``leader`` the first; return asv's result with all in ``cells``.
 
-    The suite's attribute ``compiled`` is a folder in which XLA keeps and finds its programs, so
-    that they are compiled once for several processes.  It is never given where compiling is
-    measured.
+    The suite's attribute ``compiled`` is a folder in which XLA keeps and finds its programs, and
+    the oracles what they say, so that both are made once for several processes.  It is never given
+    where compiling is measured.
     """
     compiled = _get_first_attr(leader._attr_sources, "compiled", None)
     if compiled:
         # Read when XLA is first used, which in this process is later.
         flags = os.environ.get("TF_XLA_FLAGS", "")
         os.environ["TF_XLA_FLAGS"] = f"{flags} {XLA_CACHE}={compiled}".strip()
+        kept.folder = Path(compiled)
     own, *others = names
     listed = {own: leader} | {name: _benchmark(name, leader) for name in others}
     ratios = {name: one for name, one in listed.items() if isinstance(one, Ratio)}
