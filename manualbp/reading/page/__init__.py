@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from manualbp.cases import MODES
+from manualbp.cases import EXERCISE, MODES
 from manualbp.reading.frame import DISTURBED, FAILED, distinct
 from manualbp.reading.page import (
     beside,
@@ -111,7 +111,10 @@ def _choices(runs: Sequence[Run], places: Sequence[Place]) -> list[tuple[str, st
     modes = distinct((mode for run in runs for mode in run.frame["mode"]), MODES)
     named = {
         "run": ("Run", [(run.key, run.label) for run in runs]),
-        "workload": ("Workload", [(name, name) for name in distinct(p.workload for p in places)]),
+        "workload": (
+            "Workload",
+            [(name, name) for name in distinct((p.workload for p in places), (EXERCISE,))],
+        ),
         "device": ("Device", [(name, name) for name in distinct(p.device for p in places)]),
         "mode": ("Mode", [(name, name) for name in modes]),
     }
