@@ -34,8 +34,10 @@ def project(project):
 
 
 def gate(*arguments):
+    # The second look as short as it may be: how often it measures is not what is tested.
+    options = ["--bench", CELLS, "--processes", "2", *arguments]
     done = subprocess.run(
-        [sys.executable, "-m", "manualbp", "gate", "HEAD^", "--bench", CELLS, *arguments],
+        [sys.executable, "-m", "manualbp", "gate", "HEAD^", *options],
         capture_output=True,
         text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -123,13 +125,7 @@ def test_a_second_look_needs_two_processes(processes, capsys):
     assert "--processes" in capsys.readouterr().err
 
 
-def test_no_such_commit_is_one_line(project):
-    done = subprocess.run(
-        [sys.executable, "-m", "manualbp", "gate", "no-such-branch"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "no-such-branch" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_no_such_commit_is_one_line(project, capsys):
+    assert main(["gate", "no-such-branch"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no-such-branch" in line
