@@ -2,6 +2,7 @@
 
 import argparse
 import warnings
+from dataclasses import replace
 
 from manualbp.cases import DEVICES, EXERCISE, Case
 from manualbp.cli import quiet, terminal
@@ -121,8 +122,6 @@ def read_case(text: str) -> tuple[str, Case]:
 
 def of_file(file: str, case: Case) -> Case:
     """Load a case's file, if it has one, and put the name of its workload where it has none."""
-    from dataclasses import replace
-
     from manualbp import workloads
 
     if not file:

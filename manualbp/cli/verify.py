@@ -1,6 +1,8 @@
 """``manualbp verify``: every case against every oracle."""
 
 import argparse
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -37,7 +39,8 @@ ODD_BATCH = 7
 """A batch that fills no vector register, beside those of the suite."""
 
 DIFFERENCE_BATCH = 8
-"""Differences cost two forward passes per entry, and a wrong formula is as wrong at batch 8."""
+"""At most so many examples: differences cost two forward passes for each entry and direction, and a
+wrong formula is as wrong at a small batch."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -123,37 +126,57 @@ def chosen_cases(arguments: argparse.Namespace) -> list[Case]:
 
 def check(case: Case) -> tuple[list[str], list[str], list[str]]:
     """Compare one case with every oracle: the table's cells, a message per mismatch, and notes."""
-    from manualbp.measuring import differences, oracle
+    from manualbp import workloads
+    from manualbp.measuring import oracle
     from manualbp.measuring.step import build_step
 
-    mismatches = []
-    row = ["–"] * 5
+    row, mismatches, notes = ["–"] * 4, [], []
     try:
         step = build_step(case, verify=False)
         gradients = step.gradients()
         tape = oracle.tape_errors(step.problem, gradients)
-        exact = oracle.exact_errors(step.problem, gradients)
-        worst = oracle.worst(exact)
-        row[:4] = [
+        worst = oracle.worst(oracle.exact_errors(step.problem, gradients))
+        row = [
             "bitwise equal" if is_exact(tape) else f"{oracle.worst(tape).relative:.1e}",
             f"{worst.relative:.1e}",
             f"{worst.ulp:.1f}",
             f"{worst.tolerance:.1e}",
         ]
+        notes = [
+            f"{case.workload}, batch {case.batch}: {one}" for one in oracle.notes(step.problem)
+        ]
         step.verify()
         step.verify_again()
-    except oracle.VerificationError as error:
-        mismatches.append(str(error))
+    except Exception as error:
+        mismatches.append(said(case, error))
+    smallest = min(DIFFERENCE_BATCH, *workloads.find(case.workload).batches)
+    difference, message = check_differences(replace(case, batch=smallest))
+    mismatches += [message] if message else []
+    return [*row, difference], mismatches, notes
+
+
+@cache
+def check_differences(case: Case) -> tuple[str, str]:
+    """Compare a case with central differences, in float64: the table's cell, and any mismatch."""
+    from manualbp.measuring import differences, oracle
+    from manualbp.measuring.step import build_step
+
     try:
-        small = Case(case.workload, case.gradient, case.mode, case.device, DIFFERENCE_BATCH)
-        wide = build_step(small, dtype="float64", verify=False)
-        found = differences.difference_errors(wide.problem, wide.gradients())
-        row[4] = f"{oracle.worst(found).relative:.1e}"
+        step = build_step(case, dtype="float64", verify=False)
+        found = differences.difference_errors(step.problem, step.gradients())
         oracle.require(case, "the central difference", found)
-    except oracle.VerificationError as error:
-        mismatches.append(str(error))
-    notes = [f"{case.workload}, batch {case.batch}: {note}" for note in oracle.notes(step.problem)]
-    return row, list(dict.fromkeys(mismatches)), notes
+    except Exception as error:
+        return "–", said(case, error)
+    return f"{oracle.worst(found).relative:.1e}", ""
+
+
+def said(case: Case, error: Exception) -> str:
+    """Return an error as one line: a file is a user's, and whatever it raises is its mistake."""
+    from manualbp.measuring.oracle import VerificationError
+
+    if isinstance(error, VerificationError):
+        return str(error)
+    return f"{case}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def is_exact(errors: "list[TensorError]") -> bool:

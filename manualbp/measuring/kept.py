@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-import manualbp
 from manualbp.measuring.problem import Problem
 
 folder: Path | None = None
@@ -44,7 +43,7 @@ def save(problem: Problem, named: Named) -> None:
 
 def name_of(problem: Problem) -> str:
     """Name a file after the code, the workload and every value of its variables and data."""
-    code = (manualbp.__file__, problem.workload.loss.__module__)
+    code = (__file__, problem.workload.loss.__module__)
     known = (*code, problem.workload.name, problem.device, problem.batch)
     digest = hashlib.sha256(repr(known).encode())
     for tensor in (*tf.nest.flatten(problem.variables), *problem.data):

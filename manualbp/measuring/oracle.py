@@ -23,10 +23,10 @@ backward; the data's rows, over which losses are summed; and some elementwise fu
 serves all modes: XLA adds in order and Eigen in blocks, but a bound per mode would claim an order
 of summation that no release has promised.
 
-For float32 the tolerances run from 2e-6 to a few 1e-4, so that a formula wrong by 0.1 % is refused.
-Where one is blunter, the problem sits at a kink or a sum cancels: :attr:`Expected.notes` says so.
-A tensor of which the tape itself is mostly rounding noise has no relative error that means
-anything: it is compared with the size of that noise.
+For float32 those of the workloads here run from 4e-6 to 2e-4, so that a formula wrong by 0.1 % is
+refused.  Where one is blunter, the problem sits at a kink or a sum cancels: :attr:`Expected.notes`
+says so.  A tensor of which the tape itself is mostly rounding noise has no relative error that
+means anything: it is compared with the size of that noise.
 """
 
 from collections.abc import Iterator

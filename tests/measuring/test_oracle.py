@@ -10,7 +10,7 @@ import tensorflow as tf
 from manualbp import Case, build_step, workloads
 from manualbp.cases import MODES
 from manualbp.exercise import derivatives, reference
-from manualbp.measuring import differences, oracle
+from manualbp.measuring import differences, kept, oracle
 from manualbp.measuring.oracle import VerificationError
 from manualbp.measuring.problem import KINK_MARGIN, make_problem
 from manualbp.measuring.step import problem_of
@@ -189,3 +189,25 @@ def test_the_oracles_are_asked_again_when_a_variable_has_changed():
     assert oracle.expected(problem) is before
     problem.variables[0][1].assign_add([1.0] * 12)
     assert oracle.expected(problem).loss != before.loss
+
+
+def test_what_the_oracles_said_is_recalled_for_the_same_values_alone(tmp_path, monkeypatch):
+    case = case_of("tape", batch=4)
+    monkeypatch.setattr(kept, "folder", tmp_path)
+    asked = oracle.expected(problem_of(case))
+    assert len(list(tmp_path.iterdir())) == 1
+
+    def ask(*_):
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr(oracle, "_ask", ask)
+    same = problem_of(case)
+    known = oracle.expected(same)
+    assert (known.loss, known.scales, known.tolerances) == (
+        *(asked.loss, asked.scales, asked.tolerances),
+    )
+    for one, other in zip(known.gradients + known.tape, asked.gradients + asked.tape, strict=True):
+        np.testing.assert_array_equal(one, other)
+    same.variables[0][1].assign_add([1e-6] * 12)
+    with pytest.raises(AssertionError, match="asked again"):
+        oracle.expected(same)

@@ -36,6 +36,15 @@ def traced(gradient, mode):
     return tf.function(loss_and_gradients, jit_compile=mode == "xla", autograph=False)
 
 
+def off_by_a_thousandth(function):
+    """A function whose results, however nested, are wrong by 0.1 %."""
+
+    def off(*operands):
+        return tf.nest.map_structure(lambda result: 1.001 * result, function(*operands))
+
+    return off
+
+
 def distance(gradients, expected):
     """The largest error of any tensor, each relative to its largest entry."""
     return max(

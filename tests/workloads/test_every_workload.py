@@ -5,7 +5,7 @@ import inspect
 from functools import cache
 
 import pytest
-import tensorflow as tf
+from agreement import off_by_a_thousandth
 
 from manualbp import Case, build_step, workloads
 from manualbp.cases import BASELINE, MODES, describe_workload, shipped_workloads
@@ -13,7 +13,6 @@ from manualbp.measuring import differences, oracle
 from manualbp.measuring.oracle import VerificationError
 from manualbp.measuring.problem import make_problem
 
-WRONG = 1.001
 OURS = [name for name in shipped_workloads() if name not in ("exercise", "wide")]
 """The exercise and the wide network, whose formulas are the exercise's, have tests of their own."""
 
@@ -38,13 +37,6 @@ def formulas(name):
     """The local formulas of a workload: functions of its module that end in ``_vjp``."""
     found = inspect.getmembers(module_of(name), inspect.isfunction)
     return [function for function, _ in found if function.endswith("_vjp")]
-
-
-def scaled(function):
-    def wrong(*args, **kwargs):
-        return tf.nest.map_structure(lambda one: one * WRONG, function(*args, **kwargs))
-
-    return wrong
 
 
 def refused_gradients(name, mode):
@@ -82,7 +74,9 @@ def test_every_gradient_agrees_with_central_differences(name):
 )
 def test_a_formula_wrong_by_a_thousandth_is_refused(name, formula, monkeypatch):
     assert oracle.expected(problem(name)).notes == []  # asked while everything is right
-    monkeypatch.setattr(module_of(name), formula, scaled(getattr(module_of(name), formula)))
+    monkeypatch.setattr(
+        module_of(name), formula, off_by_a_thousandth(getattr(module_of(name), formula))
+    )
     refused = refused_gradients(name, "eager")
     assert refused
     assert BASELINE not in refused
@@ -93,7 +87,9 @@ def test_a_formula_wrong_by_a_thousandth_is_refused(name, formula, monkeypatch):
 def test_a_compiled_formula_wrong_by_a_thousandth_is_refused(name, mode, monkeypatch):
     formula = formulas(name)[-1]
     problem(name)
-    monkeypatch.setattr(module_of(name), formula, scaled(getattr(module_of(name), formula)))
+    monkeypatch.setattr(
+        module_of(name), formula, off_by_a_thousandth(getattr(module_of(name), formula))
+    )
     assert refused_gradients(name, mode)
 
 
