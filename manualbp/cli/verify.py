@@ -1,6 +1,7 @@
 """``manualbp verify``: every case against every oracle."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -80,10 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
     table = Table("case", "tape", "float64", "ulp", "tolerance", "differences", "verdict")
     mismatches: list[str] = []
     notes: list[str] = []
+    differences = cache(check_differences)  # the same at every batch of a gradient and mode
     with errors.status("verifying") as status:
         for number, case in enumerate(cases, start=1):
             status.update(f"verifying {number}/{len(cases)}: {case}")
-            row, mismatch, noted = check(case)
+            row, mismatch, noted = check(case, differences)
             mismatches += mismatch
             notes += noted
             table.add_row(str(case), *row, Text("mismatch", "red") if mismatch else "ok")
@@ -124,7 +126,9 @@ def chosen_cases(arguments: argparse.Namespace) -> list[Case]:
     return cases
 
 
-def check(case: Case) -> tuple[list[str], list[str], list[str]]:
+def check(
+    case: Case, differences: Callable[[Case], tuple[str, str]]
+) -> tuple[list[str], list[str], list[str]]:
     """Compare one case with every oracle: the table's cells, a message per mismatch, and notes."""
     from manualbp import workloads
     from manualbp.measuring import oracle
@@ -150,12 +154,11 @@ def check(case: Case) -> tuple[list[str], list[str], list[str]]:
     except Exception as error:
         mismatches.append(said(case, error))
     smallest = min(DIFFERENCE_BATCH, *workloads.find(case.workload).batches)
-    difference, message = check_differences(replace(case, batch=smallest))
+    difference, message = differences(replace(case, batch=smallest))
     mismatches += [message] if message else []
     return [*row, difference], mismatches, notes
 
 
-@cache
 def check_differences(case: Case) -> tuple[str, str]:
     """Compare a case with central differences, in float64: the table's cell, and any mismatch."""
     from manualbp.measuring import differences, oracle
