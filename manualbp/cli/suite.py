@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import signal
 import struct
 import sys
 import tempfile
@@ -161,6 +162,7 @@ class Suite:
         if not self._benchmarks:
             raise SuiteError(f"no benchmark matches --bench {bench!r}: see 'asv show' for names")
         self._config = config
+        self._spawner: Any = None
         self.store = Store(source.results, source.tree, machine, self._benchmarks)
 
     def cells(
@@ -189,21 +191,28 @@ class Suite:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Keep asv's fork server running; it imports the suite once for all cells."""
-        self._start()
         try:
+            self._start()
             yield
         finally:
-            self._spawner.close()
+            self._stop()
 
     def _start(self) -> None:
         method = self._config.launch_method or "spawn"
-        self._spawner = runner.get_spawner(
-            self._environment, self._benchmarks.benchmark_dir, method
-        )
+        # Nobody could end a server that is interrupted before asv has handed it over, and the
+        # thread that reads its output would never end.
+        with interrupt_held_back():
+            self._spawner = runner.get_spawner(
+                self._environment, self._benchmarks.benchmark_dir, method
+            )
         ready, output = self._spawner.preimport()
         if not ready:
-            self._spawner.close()
             raise SuiteError(f"importing the suite failed: {last_line(output)}")
+
+    def _stop(self) -> None:
+        spawner, self._spawner = self._spawner, None
+        if spawner is not None:
+            spawner.close()
 
     def measure(
         self, cells: Sequence[Cell], attributes: Mapping[str, Any], timeout: float | None = None
@@ -262,11 +271,27 @@ class Suite:
                 self._spawner.interrupt()
                 raise
             except (util.UserError, OSError, struct.error) as error:
-                self._spawner.close()
+                self._stop()
                 self._start()
                 return None, f"asv's fork server ended while this was measured: {error}", 1
             result = json.loads(file.read_text()) if status == 0 and file.is_file() else None
             return result, output, status
+
+
+@contextmanager
+def interrupt_held_back() -> Iterator[None]:
+    """Raise the ``KeyboardInterrupt`` of a Ctrl-C in the block only at its end."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # nothing would be raised
+        return
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 def is_among(value: str | None, chosen: Sequence[str] | None) -> bool:

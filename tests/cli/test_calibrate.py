@@ -42,7 +42,11 @@ def calibrate_until_measured(arms, *arguments):
             process.send_signal(signal.SIGINT)
             break
         time.sleep(0.2)
-    stdout, stderr = process.communicate()
+    try:
+        stdout, stderr = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 

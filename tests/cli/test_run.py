@@ -110,6 +110,26 @@ def test_ctrl_c_keeps_what_was_measured(checkout):
     assert "index.html" in out
 
 
+def test_ctrl_c_while_the_fork_server_starts_leaves_none(checkout, monkeypatch):
+    servers = []
+    read = suite.runner.ForkServer._stdout_reader
+
+    def interrupt_and_read(server):  # in the thread that asv starts before it hands the server over
+        servers.append(server.server_proc)
+        os.kill(os.getpid(), signal.SIGINT)
+        read(server)
+
+    monkeypatch.setattr(suite.runner.ForkServer, "_stdout_reader", interrupt_and_read)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(["run", "--bench", CELLS, "--machine", "desk"]) == 130
+        assert [server.poll() is None for server in servers] == [False]
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for server in servers:
+            server.kill()
+
+
 def test_absent_devices_are_skipped_with_the_reason(checkout, capsys):
     assert main(["run", "--bench", r"steady_empty", "--device", "GPU:0", "--quick"]) == 1
     assert "nothing to measure" in capsys.readouterr().err
