@@ -20,6 +20,7 @@ from manualbp.cli import (
     terminal,
     verify,
 )
+from manualbp.cli.interrupts import terminated_like_interrupted
 
 DESCRIPTION = """
 What does a hand-written backward pass buy over tf.GradientTape, in eager, tf.function and
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     for command in commands:
         command.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), terminated_like_interrupted():
         warnings.showwarning = _show_warning
         try:
             status: int = parsed.command(parsed)

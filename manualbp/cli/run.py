@@ -25,7 +25,7 @@ from manualbp.cli.suite import (
     shared_process,
     users_files,
 )
-from manualbp.cli.tree import SuiteError, find_project
+from manualbp.cli.tree import CodeChangedError, SuiteError, find_project
 
 MINUTES, QUICK_MINUTES = 10.0, 2.0
 """How long a run takes at most, from the command to the printed headline."""
@@ -42,8 +42,8 @@ much and are slow on a busy machine alike."""
 
 DESCRIPTION = """
 Measure the suite with asv in this environment, in fresh processes, and save after each.  Ctrl-C
-keeps what was measured, and reports it.  A second run at the same commit adds its processes to the
-first one's.
+keeps what was measured, and reports it; so does an edit of the code, which ends the run.  A second
+run at the same commit adds its processes to the first one's.
 
 Measured is the exercise, the workloads that --workload names, or those in Python files of your own,
 wherever they lie: their results go to ./results, under the files' commit or a hash of them.
@@ -68,7 +68,7 @@ examples:
   manualbp run --bench 'steady_step.*xla' --device CPU:0
   manualbp run --bench peers            the same step in JAX, PyTorch, Keras, numba
 
-exit status: 0 all measured; 1 cannot run; 2 a cell failed; 130 interrupted
+exit status: 0 all measured; 1 cannot run, or the code was edited; 2 a cell failed; 130 interrupted
 """
 
 
@@ -126,6 +126,7 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     disturbed: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
+    stopped: str = ""
     out_of_time: bool = False
 
     def add(self, cell: Cell, outcome: Outcome) -> None:
@@ -186,6 +187,8 @@ def run(arguments: argparse.Namespace) -> int:
     print_report(suite, output)
     if tally.interrupted:
         return 130
+    if tally.stopped:
+        return 1
     return 2 if tally.failed else 0
 
 
@@ -229,6 +232,8 @@ def measure(
                     return tally
     except KeyboardInterrupt:
         tally.interrupted = True
+    except CodeChangedError as error:
+        tally.stopped = str(error)
     return tally
 
 
@@ -246,6 +251,8 @@ def summarize(tally: Tally, console: Console) -> None:
     console.print(f"{tally.counts['ok']} values measured, all saved")
     if tally.interrupted:
         console.print("interrupted: what was measured is kept, run again to add to it")
+    if tally.stopped:
+        console.print(f"manualbp: {tally.stopped}", style="red")
     if tally.out_of_time:
         console.print("time is over: run again to add processes, or give --minutes more")
     if tally.disturbed:

@@ -1,14 +1,16 @@
 """What is measured goes to asv's result file, which is whole at any moment, and to the journal."""
 
 import datetime as dt
+import fcntl
 import json
 import math
 import os
+import shutil
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,19 @@ from asv.results import Results
 
 from manualbp.cli import environment
 from manualbp.cli.cells import Cell, Outcome
+from manualbp.cli.interrupts import interrupt_held_back
 from manualbp.cli.journal import ProcessRecord, append_environment, append_process, journal_of
 from manualbp.cli.machine import register_machine
 from manualbp.cli.tree import Tree
+
+STAGING = ".saving-"
+"""What the folders are called in which files are written before they take their places."""
 
 
 class Store:
     """The results of one tree on one machine in one folder, open for adding to them.
 
+    Several may be open at once, in as many processes: each adds to what the others have saved.
     ``benchmarks`` are asv's, as discovered.
     """
 
@@ -35,14 +42,17 @@ class Store:
         self._benchmarks = benchmarks
         self._seconds: defaultdict[str, float] = defaultdict(float)
         facts = register_machine(machine, folder)
-        self._save_benchmarks()
+        with locked(folder):
+            self._remove_leftovers()
+            self._save_benchmarks()
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         requirements = {"tensorflow": version("tensorflow")}
         parameters = {**facts, "python": python, **requirements}
         name = get_env_name("existing", python, requirements, {})
         self._results = Results(parameters, requirements, tree.name, tree.date, python, name, {})
-        self._results.load_data(str(folder))
         self.file = folder / self._results._filename
+        self._known: object = None
+        self._read()
         self.journal = journal_of(self.file)
         self._facts = environment.facts()  # before the measuring itself is the machine's load
         self._told = False
@@ -54,7 +64,9 @@ class Store:
         with suppress(OSError, ValueError):
             if json.loads(file.read_text(encoding="utf-8")) == found:
                 return
-        self._benchmarks.save()
+        content = (self._benchmarks._all_benchmarks, self._benchmarks.api_version)
+        with self._renamed_when_whole(file) as new:
+            util.write_json(str(new), *content)
 
     def samples(self, cell: Cell) -> tuple[float, ...]:
         """Return the values that are stored of a cell, one for each process."""
@@ -71,11 +83,13 @@ class Store:
     def add(self, outcomes: Mapping[Cell, Outcome], started: dt.datetime) -> None:
         """Add what one process made of its cells, and save."""
         self._tell(outcomes, started)
-        for cell, outcome in outcomes.items():
-            # A process that failed is one failed process: it takes no value from the cell.
-            if outcome.status == "ok" or not self.samples(cell):
-                self._add(cell, outcome, started)
-        self._save()
+        with interrupt_held_back(), locked(self._folder):
+            self._read()
+            for cell, outcome in outcomes.items():
+                # A process that failed is one failed process: it takes no value from the cell.
+                if outcome.status == "ok" or not self.samples(cell):
+                    self._add(cell, outcome, started)
+            self._save()
 
     def _tell(self, outcomes: Mapping[Cell, Outcome], started: dt.datetime) -> None:
         """Append to the journal, which has the environment before a run's first process."""
@@ -124,8 +138,46 @@ class Store:
             selected_idx={cell.index},
         )
 
+    def _read(self) -> None:
+        """Read the file where another process has saved since it was read or saved here."""
+        if (state := _state(self.file)) != self._known:
+            self._results.load_data(str(self._folder))
+            self._known = state
+
     def _save(self) -> None:
-        # Written beside and renamed: whatever interrupts this, one whole file is there.
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".saving-") as staging:
-            self._results.save(staging)
-            os.replace(Path(staging) / self._results._filename, self.file)
+        with self._renamed_when_whole(self.file) as new:
+            self._results.save(str(new.parents[1]))
+        self._known = _state(self.file)
+
+    @contextmanager
+    def _renamed_when_whole(self, file: Path) -> Iterator[Path]:
+        """Yield where to write a file: whatever interrupts that, a whole one is in its place."""
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=STAGING) as staging:
+            new = Path(staging) / file.relative_to(self._folder)
+            yield new
+            os.replace(new, file)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what processes that were killed while they saved have left."""
+        for folder in self._folder.glob(f"{STAGING}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time save in a folder; without effect where it cannot be locked."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems know no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)  # and with it the lock is given up
+
+
+def _state(file: Path) -> tuple[int, int, int] | None:
+    """Return what changes whenever a file is replaced; None where there is none."""
+    with suppress(OSError):
+        found = file.stat()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+    return None

@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import re
-import signal
 import struct
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,15 @@ from manualbp.cli.cells import (
     plain_outcome,
     timed_out,
 )
+from manualbp.cli.interrupts import interrupt_held_back
 from manualbp.cli.store import Store
 from manualbp.cli.tree import (
     CONFIG,
     SuiteError,
     Tree,
+    Watched,
     check_installation,
+    code_of,
     describe_files,
     describe_tree,
 )
@@ -74,7 +77,8 @@ class Source:
 
     ``packages`` is a folder that comes before the environment's own packages, where what is
     measured is not what is installed in this environment.  ``files`` are a user's own, with
-    workloads in them, where it is not the project's suite that is measured.
+    workloads in them, where it is not the project's suite that is measured.  ``watched`` is the
+    code that somebody may edit while it is measured.
     """
 
     tree: Tree
@@ -82,6 +86,7 @@ class Source:
     results: Path
     packages: Path | None = None
     files: tuple[Path, ...] = ()
+    watched: Watched | None = None
 
     @property
     def variables(self) -> dict[tuple[str, str], str]:
@@ -97,13 +102,14 @@ class Source:
 def checked_out(project: Path) -> Source:
     """Return the checked-out tree as it is installed in this environment."""
     check_installation(project)
+    watched = Watched(partial(code_of, project))
     tree = describe_tree(project)
     try:
         config = Config.load(str(project / CONFIG))
     except util.UserError as error:
         raise SuiteError(f"asv cannot read {CONFIG}: {error}") from None
     results = DIRTY_RESULTS if tree.dirty else Path(config.results_dir)
-    return Source(tree, project / config.benchmark_dir, project / results)
+    return Source(tree, project / config.benchmark_dir, project / results, watched=watched)
 
 
 def users_files(paths: Sequence[str], folder: Path) -> Source:
@@ -116,9 +122,10 @@ def users_files(paths: Sequence[str], folder: Path) -> Source:
     for file in files:
         if not file.is_file():
             raise SuiteError(f"{file}: no such file")
+    watched = Watched(lambda: files)
     tree = describe_files(files)
     results = DIRTY_RESULTS if tree.dirty else Path("results")
-    return Source(tree, USER_SUITE, folder / results, files=files)
+    return Source(tree, USER_SUITE, folder / results, files=files, watched=watched)
 
 
 def results_folder(project: Path) -> Path:
@@ -210,9 +217,12 @@ class Suite:
             raise SuiteError(f"importing the suite failed: {last_line(output)}")
 
     def _stop(self) -> None:
-        spawner, self._spawner = self._spawner, None
-        if spawner is not None:
-            spawner.close()
+        # asv asks a server to end and kills it a moment later; interrupted between the two, it
+        # would leave one that has not heard.
+        with interrupt_held_back():
+            spawner, self._spawner = self._spawner, None
+            if spawner is not None:
+                spawner.close()
 
     def measure(
         self, cells: Sequence[Cell], attributes: Mapping[str, Any], timeout: float | None = None
@@ -220,10 +230,13 @@ class Suite:
         """Measure cells in one fresh process, add their values to their others and save.
 
         ``timeout`` is when the run's time is over: what is not measured by then is unfinished.
-        Raises ``KeyboardInterrupt`` when interrupted; what is saved stays.
+        Raises ``KeyboardInterrupt`` when interrupted, and ``CodeChangedError`` when the code is not
+        the one that the results are of; what is saved stays.
         """
         started = dt.datetime.now(dt.UTC)
         outcomes = self.try_out(cells, attributes, timeout)
+        if self.source.watched:
+            self.source.watched.check()
         self.store.add(outcomes, started)
         return outcomes
 
@@ -276,22 +289,6 @@ class Suite:
                 return None, f"asv's fork server ended while this was measured: {error}", 1
             result = json.loads(file.read_text()) if status == 0 and file.is_file() else None
             return result, output, status
-
-
-@contextmanager
-def interrupt_held_back() -> Iterator[None]:
-    """Raise the ``KeyboardInterrupt`` of a Ctrl-C in the block only at its end."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield  # nothing would be raised
-        return
-    interrupts: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if interrupts:
-        raise KeyboardInterrupt
 
 
 def is_among(value: str | None, chosen: Sequence[str] | None) -> bool:

@@ -5,7 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,47 @@ class Tree:
     dirty: bool
     date: int
     """Milliseconds since the epoch, of the commit or of now."""
+
+
+class CodeChangedError(SuiteError):
+    """The code is another than the one that the results are of."""
+
+
+CODE = ("*.py", "*.pyx", "*.c", "*.cc", "*.cpp", "*.cu", "*.h")
+"""Files of a checkout that a change in is a change of what is measured."""
+
+
+class Watched:
+    """Files that stay as they are while they are measured, or it is noticed.
+
+    ``list_files`` returns them; it is asked each time, for new ones count.
+    """
+
+    def __init__(self, list_files: Callable[[], Iterable[Path]]) -> None:
+        self._list_files = list_files
+        self._content = self._hash()
+
+    def check(self) -> None:
+        """Raise ``CodeChangedError`` if any has changed since this was made."""
+        if self._hash() != self._content:
+            raise CodeChangedError(
+                "the code has changed while it was measured: the last process is not kept; what "
+                "was saved before is of the code as it was at first; run again for this one"
+            )
+
+    def _hash(self) -> str:
+        content = hashlib.sha1()
+        for file in sorted(self._list_files()):
+            content.update(f"{file}\0".encode(errors="surrogateescape"))
+            with suppress(OSError):  # removed, but git still lists it
+                content.update(file.read_bytes())
+        return content.hexdigest()
+
+
+def code_of(project: Path) -> list[Path]:
+    """List the files of a checkout that are measured, whether git tracks them or not."""
+    listed = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *CODE)
+    return [project / path for path in git(project, *listed).split("\0")[:-1]]
 
 
 def find_project() -> Path:

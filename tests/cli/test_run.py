@@ -87,7 +87,8 @@ def test_a_dirty_tree_never_carries_a_clean_commits_name(checkout, head):
     assert "dirty" in result["commit_hash"]
 
 
-def test_ctrl_c_keeps_what_was_measured(checkout):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_an_end_keep_what_was_measured(number, checkout):
     process = subprocess.Popen(
         [sys.executable, "-m", "manualbp", "run", "--bench", "steady_step.*CPU:0"],
         stdout=subprocess.PIPE,
@@ -101,7 +102,7 @@ def test_ctrl_c_keeps_what_was_measured(checkout):
         assert time.monotonic() < deadline, "nothing was saved"
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "interrupted: what was measured is kept" in err
@@ -128,6 +129,48 @@ def test_ctrl_c_while_the_fork_server_starts_leaves_none(checkout, monkeypatch):
         signal.signal(signal.SIGINT, before)
         for server in servers:
             server.kill()
+
+
+def test_ctrl_c_while_a_fork_server_is_ended_leaves_none(checkout, monkeypatch):
+    servers = []
+    close = suite.runner.ForkServer.close
+
+    def interrupted_close(server):
+        servers.append(server.server_proc)
+        os.kill(os.getpid(), signal.SIGINT)
+        close(server)
+
+    monkeypatch.setattr(suite.runner.ForkServer, "close", interrupted_close)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(["run", "--quick", "--bench", ANSWER, "--machine", "desk"]) == 130
+        assert {server.poll() is None for server in servers} == {False}
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for server in servers:
+            server.kill()
+
+
+def test_an_edit_of_the_code_ends_the_run(checkout, monkeypatch, capsys):
+    measured = []
+    try_out = suite.Suite.try_out
+
+    def edit_during_the_second(self, *arguments):
+        outcomes = try_out(self, *arguments)
+        measured.append(outcomes)
+        (checkout / "log.txt").write_text(str(len(measured)))  # no code, so no reason to end
+        if len(measured) == 2:
+            (checkout / "benchmarks/new.py").write_text("# an edit\n")
+        return outcomes
+
+    monkeypatch.setattr(suite.Suite, "try_out", edit_during_the_second)
+    assert main(["run", "--quick", "--bench", ANSWER, "--machine", "desk"]) == 1
+    said = capsys.readouterr()
+    assert "the code has changed while it was measured: the last process is not kept" in said.err
+    assert "index.html" in said.out
+    assert len(measured) == 2
+    found = stored(checkout / "results")[1]
+    assert samples(found, "ratios.Step.ratio_to_tape") == [1] * len(measured[0])
 
 
 def test_absent_devices_are_skipped_with_the_reason(checkout, capsys):

@@ -64,7 +64,7 @@ def large(tmp_path_factory):
         return None if case["batch"] == 8 else model(quantity, {**case, "workload": "exercise"}, 2)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(asvfiles.VALUES, "workload", [f"workload-{number}-ü" for number in range(30)])
+        patch.setitem(asvfiles.VALUES, "workload", [f"workload-{number}-ü" for number in range(12)])
         suite = {"ratio_to_tape": SUITE["ratio_to_tape"], "steady_step": SUITE["steady_step"]}
         results = write_results(tmp_path_factory.mktemp("large"), suite=suite, model=cells)
     return load_results(results)
