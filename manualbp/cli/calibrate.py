@@ -3,7 +3,6 @@
 import argparse
 import ast
 import csv
-import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,16 @@ from manualbp.cli.machine import choose_machine, register_machine
 from manualbp.cli.neighbour import neighbours
 from manualbp.cli.progress import Countdown, ticking
 from manualbp.cli.run import positive
-from manualbp.cli.sides import Key, Side, grouped, install, open_side, serving, shuffled
+from manualbp.cli.sides import (
+    Key,
+    Side,
+    folder_of_now,
+    grouped,
+    install,
+    open_side,
+    serving,
+    shuffled,
+)
 from manualbp.cli.suite import shared_process
 from manualbp.cli.tree import SuiteError, describe_commit, describe_tree, find_project
 
@@ -156,8 +164,8 @@ def calibrate(
     if describe_tree(project).dirty:
         console.print("the tree has uncommitted changes, which are not measured", markup=False)
     tree = describe_commit(project, "HEAD")
-    series = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
-    folder = project / ".asv/calibrate" / series
+    folder = folder_of_now(project / ".asv/calibrate")
+    series = folder.name
     console.print(f"installing {tree.name[:8]}, {arguments.arms} times …")
     sides = []
     for number in range(1, arguments.arms + 1):

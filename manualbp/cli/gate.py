@@ -1,7 +1,6 @@
 """``manualbp gate``: measure two commits by turns, confirm what looks slower, give the verdict."""
 
 import argparse
-import datetime as dt
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from manualbp.cli import terminal
 from manualbp.cli.chosen import add_workload_argument, chosen_workloads
 from manualbp.cli.machine import choose_machine
 from manualbp.cli.run import positive
-from manualbp.cli.sides import Key, Side, install, open_side
+from manualbp.cli.sides import Key, Side, folder_of_now, install, open_side
 from manualbp.cli.suite import WITHOUT_PEERS
 from manualbp.cli.tree import SuiteError, Tree, describe_commit, describe_tree, find_project
 from manualbp.cli.turns import measure_by_turns
@@ -127,7 +126,7 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
     workloads = chosen_workloads(arguments.workload)
     trees = [describe_commit(project, name) for name in (arguments.base, arguments.head)]
     machine = choose_machine(arguments.machine, project / "results")
-    folder = project / ".asv/gate" / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
+    folder = folder_of_now(project / ".asv/gate")
     deadline = time.monotonic() + 60 * arguments.minutes
     if describe_tree(project).dirty:
         console.print("the tree has uncommitted changes, which are not measured", markup=False)

@@ -4,7 +4,9 @@ A side is measured by its own commit's suite in this environment, so that nothin
 project's own code differs between sides.
 """
 
+import datetime as dt
 import io
+import itertools
 import random
 import subprocess
 import sys
@@ -44,6 +46,20 @@ class Side:
     suite: Suite | None
     cells: Mapping[Key, Cell]
     reason: str = ""
+
+
+def folder_of_now(parent: Path) -> Path:
+    """Make a folder named after the time, numbered where another was made in the same second."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = parent / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}"
+    names = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    while True:
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            folder = next(names)
+        else:
+            return folder
 
 
 def install(project: Path, tree: Tree, folder: Path) -> Installed:

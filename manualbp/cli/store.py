@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,9 +24,7 @@ from manualbp.cli.interrupts import interrupt_held_back
 from manualbp.cli.journal import ProcessRecord, append_environment, append_process, journal_of
 from manualbp.cli.machine import register_machine
 from manualbp.cli.tree import Tree
-
-STAGING = ".saving-"
-"""What the folders are called in which files are written before they take their places."""
+from manualbp.reading.staging import PREFIX, staged
 
 
 class Store:
@@ -59,14 +56,14 @@ class Store:
 
     def _save_benchmarks(self) -> None:
         """Have asv store what it discovered, unless that is stored: a run changes no such file."""
-        file = Path(self._benchmarks.get_benchmark_file_path(str(self._folder)))
+        name = Path(self._benchmarks.get_benchmark_file_path("")).name
         found = {**self._benchmarks._all_benchmarks, "version": self._benchmarks.api_version}
         with suppress(OSError, ValueError):
-            if json.loads(file.read_text(encoding="utf-8")) == found:
+            if json.loads((self._folder / name).read_text(encoding="utf-8")) == found:
                 return
         content = (self._benchmarks._all_benchmarks, self._benchmarks.api_version)
-        with self._renamed_when_whole(file) as new:
-            util.write_json(str(new), *content)
+        with staged(self._folder, name) as new:
+            util.write_json(str(new / name), *content)
 
     def samples(self, cell: Cell) -> tuple[float, ...]:
         """Return the values that are stored of a cell, one for each process."""
@@ -145,21 +142,13 @@ class Store:
             self._known = state
 
     def _save(self) -> None:
-        with self._renamed_when_whole(self.file) as new:
-            self._results.save(str(new.parents[1]))
+        with staged(self._folder, self._results._filename) as new:
+            self._results.save(str(new))
         self._known = _state(self.file)
-
-    @contextmanager
-    def _renamed_when_whole(self, file: Path) -> Iterator[Path]:
-        """Yield where to write a file: whatever interrupts that, a whole one is in its place."""
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=STAGING) as staging:
-            new = Path(staging) / file.relative_to(self._folder)
-            yield new
-            os.replace(new, file)
 
     def _remove_leftovers(self) -> None:
         """Remove what processes that were killed while they saved have left."""
-        for folder in self._folder.glob(f"{STAGING}*"):
+        for folder in self._folder.glob(f"{PREFIX}*"):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -25,6 +25,7 @@ from manualbp.reading.frame import (
     records,
 )
 from manualbp.reading.intervals import estimate
+from manualbp.reading.margins import CEILING
 from manualbp.reading.verdicts import (
     NOT_MEASURED,
     SLOWER,
@@ -51,9 +52,6 @@ reaches 1.2 deviations to either side: equal commits are *same* unless the chang
 deviations, more than two and a half standard errors.  Below 1 % no change of a step is worth a
 red build.
 """
-
-CEILING = 0.1
-"""A cell that would need a wider margin has none, and is shown without being gated."""
 
 _CELL = ["benchmark", "quantity", *CASE]
 

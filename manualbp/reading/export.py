@@ -6,6 +6,7 @@ from typing import IO, NamedTuple
 
 import pandas as pd
 
+from manualbp.reading.staging import staged
 from manualbp.reading.text import in_cells
 
 ENDINGS = (".csv", ".parquet")
@@ -121,14 +122,14 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     A ``.csv`` has a header, missing values as nothing, times in ISO 8601 and samples separated by
     spaces (see ``write_csv``).  A ``.parquet`` has the types of ``COLUMN_NOTES``, missing values as
     null, and each column's unit and meaning in its metadata.  The folder is made where it is
-    missing.  ``ExportError`` is raised for another ending, before anything is written.
+    missing, and a file that is there is replaced when the new one is whole.  ``ExportError`` is
+    raised for another ending, before anything is written.
     """
     check_ending(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".csv":
-        write_csv(frame, path)
-    else:
-        _write_parquet(frame, path)
+    write = write_csv if path.suffix == ".csv" else _write_parquet
+    with staged(path.parent, path.name) as new:
+        write(frame, new / path.name)
 
 
 def check_ending(path: Path) -> None:

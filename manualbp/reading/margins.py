@@ -1,16 +1,19 @@
 """Margins: for each cell, the change that equal commits show on a machine."""
 
-import math
 from pathlib import Path
 
 import pandas as pd
 
 from manualbp.reading import renamed
 from manualbp.reading.frame import CASE, ResultsError, records
+from manualbp.reading.staging import staged
 from manualbp.reading.verdicts import Margins
 
 FILE = "margins.csv"
 """Beside a machine's results; not JSON, which asv would take for a result."""
+
+CEILING = 0.1
+"""A cell that would need a wider margin has none, and is shown without being gated."""
 
 COLUMNS = ["quantity", *CASE, "margin", "within", "deviation", "processes"]
 """``deviation`` is the standard deviation between processes, ``within`` that within a round, and
@@ -20,7 +23,8 @@ COLUMNS = ["quantity", *CASE, "margin", "within", "deviation", "processes"]
 def load_margins(path: Path) -> Margins:
     """Read a machine's margins, fractions by cell; none at all where there is no such file.
 
-    ``ResultsError`` is raised for a file that is no table of margins.
+    ``ResultsError`` is raised for a file that is no table of margins, or has one that is not
+    positive or above :data:`CEILING`: whoever may edit the file could let anything pass with it.
     """
     if not path.is_file():
         return {}
@@ -34,8 +38,11 @@ def load_margins(path: Path) -> Margins:
     margins = {}
     for row in rows:
         margin = float(row["margin"])
-        if not (math.isfinite(margin) and margin > 0):
-            raise ResultsError(f"{path}: a margin must be positive, got {row['margin']!r}")
+        if not 0 < margin <= CEILING:
+            raise ResultsError(
+                f"{path}: a margin must be positive and at most {CEILING:g}, got "
+                f"{row['margin']!r}; --margin sets a wider one for all cells"
+            )
         cell = (row["quantity"], *(row[column] for column in CASE))
         margins[tuple(None if pd.isna(value) else value for value in cell)] = margin
     return margins
@@ -44,4 +51,7 @@ def load_margins(path: Path) -> Margins:
 def save_margins(margins: pd.DataFrame, path: Path) -> None:
     """Write a machine's margins, a row for each cell with the columns :data:`COLUMNS`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    margins[COLUMNS].to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    with staged(path.parent, path.name) as new:
+        margins[COLUMNS].to_csv(
+            new / path.name, index=False, float_format="%.6g", lineterminator="\n"
+        )

@@ -10,6 +10,7 @@ import pytest
 
 from manualbp.cli import store
 from manualbp.cli.cells import Cell, Outcome
+from manualbp.cli.sides import folder_of_now
 from manualbp.cli.store import Store
 from manualbp.cli.tree import Tree
 
@@ -102,3 +103,9 @@ def test_a_full_disk_leaves_the_files_as_they_were(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space left"):
             again.add({CELLS[0]: ok(2.0)}, STARTED)
     assert opened(tmp_path).samples(CELLS[0]) == (1.0,)
+
+
+def test_what_begins_in_one_second_has_a_folder_of_its_own(tmp_path):
+    folders = [folder_of_now(tmp_path / "gate") for _ in range(5)]
+    assert len(set(folders)) == 5
+    assert all(folder.is_dir() for folder in folders)

@@ -162,9 +162,11 @@ def test_a_table_of_margins_is_checked(tmp_path):
     file.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="calibrate again"):
         load_margins(file)
-    file.write_text(",".join(COLUMNS) + "\nratio_to_tape,exercise,chain,xla,CPU:0,64,-1,0,0,5\n")
-    with pytest.raises(ValueError, match="positive"):
-        load_margins(file)
+    for margin in ("-1", "0", "0.11", "1000", "inf", "", "nan"):
+        row = f"ratio_to_tape,exercise,chain,xla,CPU:0,64,{margin},0,0,5"
+        file.write_text(",".join(COLUMNS) + f"\n{row}\n")
+        with pytest.raises(ValueError, match=r"positive and at most 0\.1"):
+            load_margins(file)
 
 
 def test_a_commit_between_is_named_where_a_level_changed(tmp_path, capsys):

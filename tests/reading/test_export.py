@@ -1,4 +1,5 @@
 import csv
+import errno
 import math
 from pathlib import Path
 
@@ -100,6 +101,20 @@ def test_another_ending_is_refused_before_anything_is_read_or_written(tmp_path, 
         assert main(["export", "no-such-folder", "-o", str(tmp_path / "a" / name)]) == 1
         assert "expected a name ending in .csv or .parquet" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(complete, tmp_path, monkeypatch):
+    def half_written(frame, path):
+        path.write_text("half a li")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = tmp_path / "a.csv"
+    file.write_text("the old one")
+    monkeypatch.setattr(export, "write_csv", half_written)
+    with pytest.raises(OSError, match="No space left"):
+        export.write_table(load_results(complete), file)
+    assert file.read_text() == "the old one"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 # ---------------------------------------------------------------- the command
