@@ -16,7 +16,14 @@ from manualbp.cli.machine import choose_machine
 from manualbp.cli.run import positive
 from manualbp.cli.sides import Key, Side, folder_of_now, install, open_side
 from manualbp.cli.suite import WITHOUT_PEERS
-from manualbp.cli.tree import SuiteError, Tree, describe_commit, describe_tree, find_project
+from manualbp.cli.tree import (
+    SuiteError,
+    Tree,
+    describe_commit,
+    describe_tree,
+    find_project,
+    git,
+)
 from manualbp.cli.turns import measure_by_turns
 
 if TYPE_CHECKING:
@@ -50,7 +57,10 @@ examples:
   manualbp gate origin/main --margin 5 --format markdown >> "$GITHUB_STEP_SUMMARY"
 
 A cell is gated when its margin is known: 'manualbp calibrate' measures a machine's, --margin sets
-one for all.  Everything measured is kept in .asv/gate, as asv's result files, and can be read by
+one for all.  Margins are those that BASE has, if it has any: a commit does not choose how it is
+judged; '--margins results/MACHINE/margins.csv' takes the checkout's.
+
+Everything measured is kept in .asv/gate, as asv's result files, and can be read by
 'manualbp compare' again.
 {compare_command.EXIT_STATUS}"""
 
@@ -152,7 +162,8 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
     processes = {key: min(cell.rounds, SCREENING) for key, cell in screening[1].cells.items()}
     measure_by_turns(screening, processes, deadline, console)
     base, head = (stored(side) for side in screening)
-    margins = known_margins(arguments, project, machine, (base, head))
+    table = judging_margins(project, trees[0], machine, folder)
+    margins = known_margins(arguments, table, (base, head))
     margins = expected(arguments, workloads, margins, (base, head))
     files = [results_of([side]) for side in screening]
     seconds = process_seconds(results_of(screening))
@@ -196,15 +207,32 @@ def stored(side: Side) -> "pd.DataFrame":
 
 
 def known_margins(
-    arguments: argparse.Namespace, project: Path, machine: str, frames: "Sequence[pd.DataFrame]"
+    arguments: argparse.Namespace, file: Path, frames: "Sequence[pd.DataFrame]"
 ) -> "Margins":
-    """Return the margins asked for, or this machine's own."""
-    from manualbp.reading.margins import FILE, load_margins
+    """Return the margins asked for, or those in a file."""
+    from manualbp.reading.margins import load_margins
     from manualbp.reading.verdicts import uniform
 
     if arguments.margin:
         return uniform(arguments.margin, *frames)
-    return load_margins(arguments.margins or project / "results" / machine / FILE)
+    return load_margins(arguments.margins or file)
+
+
+def judging_margins(project: Path, base: Tree, machine: str, folder: Path) -> Path:
+    """Return the machine's table of margins as the base has it, written into ``folder``.
+
+    What is judged must not choose how it is judged.  Where the base has none, it is the table in
+    the checkout, which nobody has committed yet or the head has brought.
+    """
+    from manualbp.reading.margins import FILE
+
+    path = Path("results") / machine / FILE
+    try:
+        text = git(project, "show", f"{base.name}:./{path.as_posix()}")
+    except SuiteError:
+        return project / path
+    (folder / FILE).write_text(text, encoding="utf-8")
+    return folder / FILE
 
 
 def expected(

@@ -14,6 +14,8 @@ import pytest
 from checkouts import commit
 
 from manualbp.cli import main
+from manualbp.cli.gate import judging_margins
+from manualbp.cli.tree import describe_commit
 
 CELLS = r"(ratio_to_tape.*exercise.*chain.*graph.*CPU:0', 64\)|track_graph_nodes.*chain.*CPU:0)"
 
@@ -115,6 +117,22 @@ def test_a_commit_that_cannot_be_had_is_not_measured(name, old, new, message, pr
     assert "the head cannot be measured: " in done.stderr
     assert message in done.stderr
     assert "Not measured" in done.stdout or "Nothing to compare" in done.stdout
+
+
+def test_a_commit_does_not_choose_the_margins_it_is_judged_by(project, tmp_path):
+    path = Path("results/desk/margins.csv")
+    path.parent.mkdir(parents=True)
+    without = describe_commit(project, "HEAD")
+    path.write_text("the base's")
+    subprocess.run(["git", "add", "--force", str(path)], check=True)
+    commit(project, "Calibrate")
+    base = describe_commit(project, "HEAD")
+    path.write_text("the head's")
+    commit(project, "Let anything pass")
+    assert judging_margins(project, base, "desk", tmp_path).read_text() == "the base's"
+    # Where the base has none, and for another machine, it is what is in the checkout.
+    assert judging_margins(project, without, "desk", tmp_path) == project / path
+    assert not judging_margins(project, base, "another", tmp_path).exists()
 
 
 @pytest.mark.parametrize("processes", ["1", "0", "-2", "many"])
