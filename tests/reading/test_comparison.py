@@ -132,6 +132,13 @@ def test_files_are_compared_across_machines(tmp_path, capsys):
     assert ("desk" in content["base"], "lap" in content["head"]) == (True, True)
 
 
+def test_a_run_compared_with_itself_says_so(tmp_path, capsys):
+    write_runs(tmp_path)
+    for head, said in ((BASE, True), (HEAD, False)):
+        main(["compare", BASE, head, "--results", str(tmp_path), "--margin", "2"])
+        assert ("the same values as the base's" in capsys.readouterr().out) is said
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
