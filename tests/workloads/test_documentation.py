@@ -67,7 +67,7 @@ def test_its_suite_times_the_right_one_and_fails_the_wrong_one():
 
 def test_it_is_measured_and_reported_without_a_change_in_the_package(loaded):
     """The commands of the page, in the user's folder, with results and report beside the file."""
-    choice = ["--bench", r"ratio_to_tape.*eager.*CPU:0', 16\)", "--minutes", "1.5"]
+    choice = ["--quick", "--bench", r"ratio_to_tape.*eager.*CPU:0', 16\)", "--minutes", "3"]
     done = subprocess.run(
         [sys.executable, "-m", "manualbp", "run", "three.py", "--machine", "desk", *choice],
         cwd=loaded, capture_output=True, text=True, check=False,
