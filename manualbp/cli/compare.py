@@ -168,8 +168,10 @@ def another_machine(base: "pd.DataFrame", head: "pd.DataFrame") -> str:
 
 def the_same_run(base: "pd.DataFrame", head: "pd.DataFrame") -> str:
     """Say so where both sides have the same values: no verdict on them is news."""
-    same = base["samples"].tolist() == head["samples"].tolist()
-    return "; the same values as the base's, so nothing can differ" if same else ""
+    alike = base["samples"].tolist() == head["samples"].tolist()
+    if alike and base["processes"].sum():  # exact counts alone have no samples, and may differ
+        return "; the same values as the base's, so nothing can differ"
+    return ""
 
 
 def environment_lines(

@@ -60,6 +60,8 @@ def test_every_value_is_stored_and_margins_follow(project):
     assert set(values["gradient"]) == {"chain"}
     assert set(values["arm"]) == arms
     assert values["value"].between(0.1, 10).all()
+    # Ten percent of extra work is seen even on a loaded machine, if only as more than none.
+    assert values.loc[values["arm"] == "alone-10", "value"].median() > 1.02
     assert Path("results/desk/margins.csv").is_file()
     assert Path("report/calibration.md").is_file()
 

@@ -111,8 +111,18 @@ def test_ctrl_c_and_an_end_keep_what_was_measured(number, checkout):
     assert "index.html" in out
 
 
-def test_ctrl_c_while_the_fork_server_starts_leaves_none(checkout, monkeypatch):
-    servers = []
+@pytest.fixture
+def servers():
+    """Collect fork servers' processes, where Ctrl-C is heard; none outlives the test."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    started = []
+    yield started
+    signal.signal(signal.SIGINT, before)
+    for server in started:
+        server.kill()
+
+
+def test_ctrl_c_while_the_fork_server_starts_leaves_none(checkout, servers, monkeypatch):
     read = suite.runner.ForkServer._stdout_reader
 
     def interrupt_and_read(server):  # in the thread that asv starts before it hands the server over
@@ -121,18 +131,11 @@ def test_ctrl_c_while_the_fork_server_starts_leaves_none(checkout, monkeypatch):
         read(server)
 
     monkeypatch.setattr(suite.runner.ForkServer, "_stdout_reader", interrupt_and_read)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        assert main(["run", "--bench", CELLS, "--machine", "desk"]) == 130
-        assert [server.poll() is None for server in servers] == [False]
-    finally:
-        signal.signal(signal.SIGINT, before)
-        for server in servers:
-            server.kill()
+    assert main(["run", "--bench", CELLS, "--machine", "desk"]) == 130
+    assert [server.poll() is None for server in servers] == [False]
 
 
-def test_ctrl_c_while_a_fork_server_is_ended_leaves_none(checkout, monkeypatch):
-    servers = []
+def test_ctrl_c_while_a_fork_server_is_ended_leaves_none(checkout, servers, monkeypatch):
     close = suite.runner.ForkServer.close
 
     def interrupted_close(server):
@@ -141,14 +144,8 @@ def test_ctrl_c_while_a_fork_server_is_ended_leaves_none(checkout, monkeypatch):
         close(server)
 
     monkeypatch.setattr(suite.runner.ForkServer, "close", interrupted_close)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        assert main(["run", "--quick", "--bench", ANSWER, "--machine", "desk"]) == 130
-        assert {server.poll() is None for server in servers} == {False}
-    finally:
-        signal.signal(signal.SIGINT, before)
-        for server in servers:
-            server.kill()
+    assert main(["run", "--quick", "--bench", ANSWER, "--machine", "desk"]) == 130
+    assert {server.poll() is None for server in servers} == {False}
 
 
 def test_an_edit_of_the_code_ends_the_run(checkout, monkeypatch, capsys):
