@@ -102,7 +102,7 @@ def differences(base: Environment, head: Environment) -> tuple[str, ...]:
             lines.append(_line("flags set by asv", [(value,) for value in flags]))
     if not unknown:
         return tuple(lines) or (SAME,)
-    whose = "neither side" if len(unknown) == 2 else f"the {unknown[0]}"
+    whose = "either side" if len(unknown) == 2 else f"the {unknown[0]}"
     missing = f"of {whose} threads, flags and load are not known: no journal"
     if not lines:
         return (f"{SAME} as far as asv stored it; {missing}",)
