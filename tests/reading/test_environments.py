@@ -81,7 +81,7 @@ def test_what_changed_within_a_run_is_said(tmp_path):
 
 def test_a_side_without_a_journal_is_unknown(tmp_path):
     (line,) = differences(*sides(tmp_path / "a"))
-    assert line.startswith("the same as far as asv stored it; of neither side threads")
+    assert line.startswith("the same as far as asv stored it; of either side threads")
     (line,) = differences(*sides(tmp_path / "b", [environment()]))
     assert "of the head threads, flags and load are not known" in line
 
