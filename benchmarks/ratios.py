@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from manualbp.cases import BASELINE, EXERCISE, Case
 from manualbp.measuring import parts, threads
-from manualbp.measuring.step import build_step
-from manualbp.measuring.suite import Ratios, over, pretty, step
+from manualbp.measuring.suite import Ratios, over, pretty, step, tape_twice
 
 from .parameters import CASES, MANUAL, cases
 
@@ -64,8 +63,7 @@ class Control(Ratios):
 
     @pretty("A/A control: the tape over the tape")
     def ratio_tape_to_tape(self, workload, *names):
-        case = Case(workload, BASELINE, *names)
-        return build_step(case), build_step(case)
+        return tape_twice(Case(workload, BASELINE, *names))
 
 
 @over(workload=[EXERCISE])

@@ -6,21 +6,7 @@ import sys
 import warnings
 
 from manualbp import __version__
-from manualbp.cli import (
-    calibrate,
-    compare,
-    doctor,
-    explain,
-    export,
-    gate,
-    publish,
-    report,
-    run,
-    show,
-    terminal,
-    verify,
-)
-from manualbp.cli.interrupts import terminated_like_interrupted
+from manualbp.running.interrupts import terminated_like_interrupted
 
 DESCRIPTION = """
 What does a hand-written backward pass buy over tf.GradientTape, in eager, tf.function and
@@ -37,7 +23,31 @@ start here:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the arguments (the process's own by default), run a command, return its status."""
-    terminal.escape_what_cannot_be_encoded()
+    with terminated_like_interrupted():
+        try:
+            return _run(arguments)
+        except KeyboardInterrupt:
+            return 130
+
+
+def _run(arguments: list[str] | None) -> int:
+    # Imported here, for it takes a while, in which somebody may press Ctrl-C already.
+    from manualbp.cli import (
+        calibrate,
+        compare,
+        doctor,
+        explain,
+        export,
+        gate,
+        publish,
+        report,
+        run,
+        show,
+        terminal,
+        verify,
+    )
+
+    terminal.prepare_streams()
     # Pictures are written, never shown; matplotlib cannot be imported where this names no backend.
     os.environ["MPLBACKEND"] = "agg"
     parser = argparse.ArgumentParser(
@@ -55,23 +65,24 @@ def main(arguments: list[str] | None = None) -> int:
     for command in commands:
         command.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
-    with warnings.catch_warnings(), terminated_like_interrupted():
+    with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
             status: int = parsed.command(parsed)
             sys.stdout.flush()
-        except KeyboardInterrupt:
-            return 130
         except BrokenPipeError:  # whoever read our output, `head` for one, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            terminal.give_up_output()
             return 1
         except OSError as error:  # a full disk, a folder that may not be written to
             what = f"{error.filename}: " if error.filename else ""
             terminal.complain(f"{what}{error.strerror or error}")
+            terminal.give_up_output()
             return 1
     return status
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Show a warning as one line, for a person and not for a programmer."""
+    from manualbp.cli import terminal
+
     terminal.complain(message)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from manualbp.cases import EXERCISE, shipped_workloads
-from manualbp.cli.tree import SuiteError
+from manualbp.running.tree import SuiteError
 
 ALL = "all"
 

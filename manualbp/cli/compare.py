@@ -1,21 +1,18 @@
 """``manualbp compare``: two stored runs, cell by cell, with a verdict that CI can act on."""
 
 import argparse
+import re
 import subprocess
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
 from manualbp.cli import terminal
+from manualbp.cli.answer import EXIT_STATUS, add_output_arguments, answer, environment_lines
+from manualbp.running.tree import harness_changes
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from manualbp.reading.comparison import Comparison
 
 DESCRIPTION = """
 Compare the interleaved ratios of two stored runs, cell by cell: slower, faster, same,
@@ -23,17 +20,6 @@ inconclusive or not measured.  BASE and HEAD are commits with stored results, re
 or results folders (the newest run in each): two TensorFlow versions or two machines as well.
 Where commits between the two have results, it says at which of them a cell changed its level.
 TensorFlow is not needed.
-"""
-
-EXIT_STATUS = """
-exit status:
-  0  every gated cell is same or faster, and every exact count is equal
-  1  cannot compare: no such results
-  2  bad arguments
-  3  a gated cell is slower
-  4  none is slower, but some are inconclusive
-  5  a gated cell was not measured, nothing is gated, or the control moved (void)
-  6  all cells are same or faster, but an exact count changed (--accept-structure makes it 0)
 """
 
 EPILOG = f"""
@@ -46,11 +32,6 @@ examples:
 A cell is gated when its margin is known: 'manualbp calibrate' measures a machine's, --margin sets
 one for all.  Absolute times are not judged; on shared machines they wander by tens of percent.
 {EXIT_STATUS}"""
-
-COMMANDS = 6
-"""So many commands that measure again are printed at most, unless all are asked for."""
-
-STYLES = {"slower": "red", "faster": "green", "inconclusive": "yellow", "not measured": "magenta"}
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -77,43 +58,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(command=run)
 
 
-def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what ``compare`` and ``gate`` have in common: margins and the form of the answer."""
-    parser.add_argument(
-        "--margin",
-        type=percent,
-        metavar="PERCENT",
-        help="one margin for every cell, instead of the machine's own",
-    )
-    parser.add_argument("--margins", type=Path, metavar="FILE", help="a table of margins")
-    parser.add_argument(
-        "--format", choices=("text", "markdown", "json"), default="text", help="(default: text)"
-    )
-    parser.add_argument(
-        "--all", action="store_true", help="list the cells that are the same, too, and all commands"
-    )
-    parser.add_argument(
-        "--accept-structure", action="store_true", help="do not fail for changed exact counts"
-    )
-
-
-def percent(text: str) -> float:
-    """Parse a percentage into a fraction for argparse."""
-    value = float(text)
-    if not 0 < value < 100:
-        raise ValueError
-    return value / 100
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from manualbp.reading.comparison import Comparison, describe
     from manualbp.reading.counts import counted, structure
     from manualbp.reading.environment import process_seconds, result_files_of
     from manualbp.reading.find import find_runs
-    from manualbp.reading.frame import ResultsError
     from manualbp.reading.margins import FILE, load_margins
     from manualbp.reading.remedies import commits_of
+    from manualbp.reading.schema import ResultsError
     from manualbp.reading.text import presentable
     from manualbp.reading.verdicts import Margins, compare, uniform
 
@@ -144,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
             structure=structure(base, head),
             counts=counted(head),
             environment=environment_lines((base, head), files),
+            harness=harness_between(base, head),
             commits=commits_of(base, head),
         )
         if not (Path(arguments.base).exists() or Path(arguments.head).exists()):
@@ -174,14 +128,12 @@ def the_same_run(base: "pd.DataFrame", head: "pd.DataFrame") -> str:
     return ""
 
 
-def environment_lines(
-    runs: "Sequence[pd.DataFrame]", files: Sequence[Sequence[Path]]
-) -> tuple[str, ...]:
-    """Say how the environments of base and head differ, from their tables and result files."""
-    from manualbp.reading.environment import differences, environment_of
-
-    base, head = (environment_of(*side) for side in zip(runs, files, strict=True))
-    return differences(base, head)
+def harness_between(base: "pd.DataFrame", head: "pd.DataFrame") -> tuple[str, ...]:
+    """List the files that measure and verify in which the commits differ, if git has both."""
+    commits = [str(run["commit"].iloc[0]) for run in (base, head)]
+    if not all(re.fullmatch("[0-9a-f]{40}", commit) for commit in commits):
+        return ()  # what a file calls its commit may be anything, an option of git's as well
+    return harness_changes(Path.cwd(), *commits)
 
 
 def history_between(base: "pd.DataFrame", head: "pd.DataFrame", results: Path) -> "pd.DataFrame":
@@ -211,83 +163,3 @@ def resolve(revision: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
-
-
-def answer(comparison: "Comparison", arguments: argparse.Namespace) -> int:
-    """Print a comparison as asked for, and return its exit status."""
-    from manualbp.reading import comparison as words
-    from manualbp.reading.verdicts import INCONCLUSIVE, NOT_MEASURED, SLOWER
-
-    if arguments.accept_structure:
-        kept = comparison.structure["outcome"] != "changed"
-        comparison = replace(comparison, structure=comparison.structure[kept])
-    if arguments.format == "markdown":
-        print(words.markdown(comparison), end="")
-    elif arguments.format == "json":
-        from manualbp.reading.comparison_json import as_json
-
-        print(as_json(comparison))
-    else:
-        print_text(comparison, everything=arguments.all)
-    statuses = {
-        words.GOOD: 0,
-        SLOWER: 3,
-        INCONCLUSIVE: 4,
-        NOT_MEASURED: 5,
-        words.UNGATED: 5,
-        words.VOID: 5,
-        words.CHANGED: 6,
-    }
-    return statuses[words.conclude(comparison)]
-
-
-def print_text(comparison: "Comparison", *, everything: bool) -> None:
-    """Print the headline, the cells that are not the same (or all) and the changed counts."""
-    from manualbp.reading import comparison as words
-    from manualbp.reading import environment
-    from manualbp.reading.remedies import again
-    from manualbp.reading.verdicts import SAME
-
-    console = terminal.console(soft_wrap=True)
-    if said := words.discarded(comparison):
-        console.print(said)
-    console.print(words.headline(comparison), style="bold")
-    console.print(f"base: {comparison.base}\nhead: {comparison.head}")
-    lines = comparison.environment
-    alike = len(lines) == 1 and lines[0].startswith(environment.SAME)
-    indented = f" {lines[0]}" if alike else "".join(f"\n  {line}" for line in lines)
-    console.print(f"environment:{indented}\n" if lines else "")
-    cells = comparison.cells
-    shown = cells if everything else cells.loc[cells["verdict"] != SAME]
-    if len(shown):
-        table = Table(*words.HEADS, box=None, pad_edge=False)
-        for row in words.text_rows(shown):
-            style = next((s for verdict, s in STYLES.items() if row[-1].startswith(verdict)), "")
-            table.add_row(*row, style=style)
-        wide(console).print(table)
-    if len(shown) < len(cells):
-        console.print(f"{len(cells) - len(shown)} cells are the same (--all lists them)")
-    if commands := again(cells, comparison.commits):
-        side = "" if comparison.commits else ", in the checkout of each side"
-        listed = commands if everything else commands[:COMMANDS]
-        console.print(f"\nto measure again what that may settle{side}:", markup=False)
-        console.print("\n".join(f"  {command}" for command in listed), markup=False)
-        if len(listed) < len(commands):
-            console.print(f"  … and {len(commands) - len(listed)} more (--all lists them)")
-    if len(comparison.structure):
-        table = Table(*words.STRUCTURE_HEADS, box=None, pad_edge=False, title_justify="left")
-        for row in words.structure_rows(comparison.structure):
-            table.add_row(*row)
-        console.print()
-        wide(console).print(table)
-    if len(comparison.changes):
-        table = Table(*words.CHANGE_HEADS, box=None, pad_edge=False)
-        for row in words.change_rows(comparison.changes):
-            table.add_row(*row)
-        console.print("\nwhere levels changed between them:")
-        wide(console).print(table)
-
-
-def wide(console: Console) -> Console:
-    """Return a console whose tables are not cut where there is no terminal to fit them in."""
-    return console if console.is_terminal else terminal.console(width=160)

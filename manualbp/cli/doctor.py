@@ -4,8 +4,9 @@ import argparse
 import time
 from collections.abc import Iterator, Mapping
 
-from manualbp.cli import environment, quiet
-from manualbp.cli.environment import Fact, installed
+from manualbp.cli import quiet
+from manualbp.running import environment
+from manualbp.running.environment import Fact, installed
 
 DESCRIPTION = """
 Show versions, devices, threads and load, and name what will disturb a measurement here together

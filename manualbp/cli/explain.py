@@ -72,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         return refuse(error, 2)
     quiet.import_tensorflow()
+    from manualbp import workloads
     from manualbp.cli.explanation import print_as
     from manualbp.measuring import explain, roofline
     from manualbp.measuring.measure import DisturbedWarning
@@ -84,6 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
         case = check_case(of_file(file, case))
     except ValueError as error:
         return refuse(error, 2)
+    batches = workloads.find(case.workload).batches
+    if case.batch not in batches:
+        listed = ", ".join(map(str, batches))
+        errors.print(f"the suite measures {case.workload} at batches {listed}, not {case.batch}")
     try:
         with errors.status("measuring the machine's limits") as status:
             machine = roofline.measure_machine(case.device)

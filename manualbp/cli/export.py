@@ -45,7 +45,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from manualbp.reading import export
-    from manualbp.reading.frame import ResultsError
+    from manualbp.reading.schema import ResultsError
 
     if arguments.columns:
         print(export.describe_columns(), end="")
@@ -57,9 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         export.check_ending(arguments.output)  # before the reading, which may take long
         frame = stored.load(arguments)
         export.write_table(frame, arguments.output)
-    except BrokenPipeError:
-        raise
-    except (ResultsError, export.ExportError, OSError) as error:
+    except (ResultsError, export.ExportError) as error:
         terminal.complain(error)
         return 1
     print(f"{arguments.output}: {len(frame)} rows, {len(frame.columns)} columns")

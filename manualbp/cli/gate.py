@@ -9,31 +9,29 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from manualbp.cases import DEVICES
-from manualbp.cli import compare as compare_command
 from manualbp.cli import terminal
+from manualbp.cli.answer import EXIT_STATUS, add_output_arguments, answer, environment_lines
+from manualbp.cli.arguments import at_least_two, positive
 from manualbp.cli.chosen import add_workload_argument, chosen_workloads
-from manualbp.cli.machine import choose_machine
-from manualbp.cli.run import positive
-from manualbp.cli.sides import Key, Side, folder_of_now, install, open_side
-from manualbp.cli.suite import WITHOUT_PEERS
-from manualbp.cli.tree import (
+from manualbp.running.machine import choose_machine
+from manualbp.running.sides import Key, Side, folder_of_now, install, open_side
+from manualbp.running.suite import WITHOUT_PEERS
+from manualbp.running.tree import (
     SuiteError,
     Tree,
     describe_commit,
     describe_tree,
     find_project,
     git,
+    harness_changes,
 )
-from manualbp.cli.turns import measure_by_turns
+from manualbp.running.turns import CONFIRMATION, SCREENING, measure_by_turns
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from manualbp.reading.comparison import Comparison
     from manualbp.reading.verdicts import Margins
-
-SCREENING, CONFIRMATION = 5, 8
-"""Processes for each cell and side: to find what needs a closer look, and for that look."""
 
 BENCH = WITHOUT_PEERS + r"(?:.*\.ratio_|structure\.)"
 """The default benchmarks: interleaved ratios with their controls, and exact counts.  Those of other
@@ -62,7 +60,7 @@ judged; '--margins results/MACHINE/margins.csv' takes the checkout's.
 
 Everything measured is kept in .asv/gate, as asv's result files, and can be read by
 'manualbp compare' again.
-{compare_command.EXIT_STATUS}"""
+{EXIT_STATUS}"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -91,26 +89,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument(
         "--processes",
-        type=whole,
+        type=at_least_two,
         default=CONFIRMATION,
         metavar="N",
         help="for each cell and commit in the second look (default: %(default)s)",
     )
-    compare_command.add_output_arguments(parser)
+    add_output_arguments(parser)
     parser.set_defaults(command=run)
-
-
-def whole(text: str) -> int:
-    """Parse how many processes for argparse: two at least, for one has no interval."""
-    value = int(text)
-    if value < 2:
-        raise ValueError
-    return value
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    from manualbp.reading.frame import ResultsError
+    from manualbp.reading.schema import ResultsError
 
     console = terminal.console(stderr=True, soft_wrap=True)
     try:
@@ -118,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     except (SuiteError, ResultsError) as error:
         console.print(f"manualbp: {error}", style="red", markup=False)
         return 1
-    return compare_command.answer(comparison, arguments)
+    return answer(comparison, arguments)
 
 
 def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
@@ -151,6 +141,7 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
                 bench=arguments.bench,
                 devices=arguments.device,
                 workloads=workloads,
+                controls=True,
             )
             for name, commit in zip(("base", "head"), installed, strict=True)
         ]
@@ -187,7 +178,8 @@ def gate(arguments: argparse.Namespace, console: Console) -> "Comparison":
         cells,
         structure(base, head),
         counted(head),
-        environment=compare_command.environment_lines((base, head), files),
+        environment=environment_lines((base, head), files),
+        harness=harness_changes(project, trees[0].name, trees[1].name),
         commits=(trees[0].name[:8], trees[1].name[:8]),
     )
 

@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 
 from manualbp.cli import terminal
-from manualbp.cli.cells import last_line
-from manualbp.cli.suite import results_folder
-from manualbp.cli.tree import SuiteError, find_project
+from manualbp.running.cells import last_line
+from manualbp.running.source import results_folder
+from manualbp.running.tree import SuiteError, find_project
 
 DESCRIPTION = """
 Make one folder for a static host from the project's stored results: asv's own pages (asv publish),
@@ -48,7 +48,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from manualbp.reading import site
-    from manualbp.reading.frame import ResultsError, load_results
+    from manualbp.reading.frame import load_results
+    from manualbp.reading.schema import ResultsError
 
     target: Path = arguments.output.absolute()
     try:
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             unknown = site.commits_without_history(frame, made)
             sections = site.write_pages(frame, results, made)
             site.replace(made, target)
-    except (SuiteError, ResultsError, site.SiteError, OSError) as error:
+    except (SuiteError, ResultsError, site.SiteError) as error:
         terminal.complain(error)
         return 1
     if unknown:

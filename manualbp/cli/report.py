@@ -46,8 +46,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    from manualbp.reading.frame import ResultsError
     from manualbp.reading.report import write_report
+    from manualbp.reading.schema import ResultsError
 
     try:
         report = write_report(
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             commit=arguments.commit,
             command=_command(arguments),
         )
-    except (ResultsError, OSError) as error:
+    except ResultsError as error:
         terminal.complain(error)
         return 1
     terminal.say(report.headline)

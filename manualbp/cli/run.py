@@ -2,30 +2,21 @@
 
 import argparse
 import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from manualbp.cases import DEVICES
 from manualbp.cli import terminal
-from manualbp.cli.cells import Cell, Outcome
+from manualbp.cli.arguments import positive
 from manualbp.cli.chosen import add_workload_argument, chosen_workloads
-from manualbp.cli.machine import choose_machine
-from manualbp.cli.plan import Plan, describe, is_answer
-from manualbp.cli.progress import ticking
-from manualbp.cli.suite import (
-    PATIENCE_S,
-    Source,
-    Suite,
-    checked_out,
-    results_folder,
-    shared_process,
-    users_files,
-)
-from manualbp.cli.tree import CodeChangedError, SuiteError, find_project
+from manualbp.running.machine import choose_machine
+from manualbp.running.plan import Plan, is_answer
+from manualbp.running.rounds import Tally, measure
+from manualbp.running.source import Source, checked_out, results_folder, users_files
+from manualbp.running.suite import Suite
+from manualbp.running.tree import SuiteError, find_project
 
 MINUTES, QUICK_MINUTES = 10.0, 2.0
 """How long a run takes at most, from the command to the printed headline."""
@@ -62,6 +53,7 @@ examples:
   manualbp run                          everything but other libraries, in 10 minutes
   manualbp run --quick                  the answer alone, three processes a cell, in 2 minutes
   manualbp run --minutes 30             narrower intervals
+  manualbp run --resume                 go on where a run was ended; nothing twice
   manualbp run --workload all           every workload of ours
   manualbp run attention.py             the workloads in a file of your own
   manualbp run --bench ratio_to_tape    one benchmark (a regular expression, as asv's)
@@ -86,6 +78,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     add_workload_argument(parser, files=True)
     parser.add_argument("--quick", action="store_true", help="the answer alone, within 2 minutes")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="measure only what is missing: cells without a value, processes that a cell lacks",
+    )
     parser.add_argument("--bench", metavar="REGEX", help="only benchmarks that match")
     parser.add_argument(
         "--machine",
@@ -107,45 +104,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "-o", "--output", type=Path, default=Path("report"), help="folder of the report"
     )
     parser.set_defaults(command=run)
-
-
-def positive(text: str) -> float:
-    """Parse a positive number for argparse."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError
-    return value
-
-
-@dataclass
-class Tally:
-    """What became of the cells so far: how many values by outcome, and reasons."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    failed: dict[str, str] = field(default_factory=dict)
-    skipped: Counter[str] = field(default_factory=Counter)
-    disturbed: Counter[str] = field(default_factory=Counter)
-    interrupted: bool = False
-    stopped: str = ""
-    out_of_time: bool = False
-
-    def add(self, cell: Cell, outcome: Outcome) -> None:
-        """Count an outcome."""
-        self.counts[outcome.status] += 1
-        if outcome.status == "failed":
-            self.failed[str(cell)] = outcome.reason
-        elif outcome.status == "skipped":
-            self.skipped[outcome.reason] += 1
-        elif outcome.status == "disturbed":
-            self.disturbed[outcome.reason] += 1
-        elif outcome.status == "ok":
-            self.failed.pop(str(cell), None)  # by itself it works
-
-    @property
-    def discarded(self) -> str:
-        """Say how many values were discarded."""
-        count = self.counts["disturbed"]
-        return f"{count} of {count + self.counts['ok']} values discarded: the machine was busy"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -179,10 +137,15 @@ def run(arguments: argparse.Namespace) -> int:
         )
         report_s = max(REPORT_S, REPORT_SHARE * (time.monotonic() - started))
         deadline = started + 60 * minutes - report_s
-        tally = measure(suite, cells, deadline, console, quick=arguments.quick)
+        plan = Plan(
+            cells, suite.store.samples, narrow=not arguments.quick, missing=arguments.resume
+        )
+        tally = measure(suite, plan, deadline, console, QUICK if arguments.quick else {})
     except SuiteError as error:
         console.print(f"manualbp: {error}", style="red")
         return 1
+    if arguments.resume and not (tally.counts or tally.interrupted or tally.out_of_time):
+        console.print("nothing is missing: every cell has its processes")
     summarize(tally, console)
     print_report(suite, output)
     if tally.interrupted:
@@ -198,52 +161,6 @@ def chosen_source(arguments: argparse.Namespace) -> tuple[Path, Source]:
         return Path.cwd(), users_files(arguments.files, Path.cwd())
     project = find_project()
     return project, checked_out(project)
-
-
-def measure(
-    suite: Suite, cells: Sequence[Cell], deadline: float, console: Console, *, quick: bool
-) -> Tally:
-    """Measure what the plan says until all is done, the deadline is there, or interrupted."""
-    tally = Tally()
-    plan = Plan(cells, suite.store.samples, narrow=not quick)
-
-    def left() -> float:
-        return min(plan.seconds_left(), deadline - time.monotonic())
-
-    try:
-        with ticking(console, left) as ticker, shared_process(QUICK if quick else {}) as asked:
-            for groups in plan.rounds():
-                # A server of its own, so that what one import happens to bring (hashes,
-                # addresses) is not shared by all values of a cell.
-                with suite.running():
-                    for group in groups:
-                        if time.monotonic() + plan.seconds(group) > deadline:
-                            tally.out_of_time = True
-                            continue  # a shorter one may fit
-                        ticker.doing(describe(group))
-                        mine = asked if group[0].process else {"patience": PATIENCE_S}
-                        outcomes = suite.measure(group, mine, deadline - time.monotonic())
-                        plan.record(outcomes)
-                        for cell, outcome in outcomes.items():
-                            tally.add(cell, outcome)
-                        warn_of_disturbance(tally, outcomes, console)
-                        ticker.done()
-                if tally.out_of_time:
-                    return tally
-    except KeyboardInterrupt:
-        tally.interrupted = True
-    except CodeChangedError as error:
-        tally.stopped = str(error)
-    return tally
-
-
-def warn_of_disturbance(tally: Tally, outcomes: dict[Cell, Outcome], console: Console) -> None:
-    """Say that the machine is busy: at the first discarded value, and at every hundredth."""
-    disturbed = sum(outcome.status == "disturbed" for outcome in outcomes.values())
-    count = tally.counts["disturbed"]
-    if disturbed and (count == disturbed or count // 100 > (count - disturbed) // 100):
-        reason = next(o.reason for o in outcomes.values() if o.status == "disturbed")
-        console.print(f"{tally.discarded} ({reason}); they are tried again while time remains")
 
 
 def summarize(tally: Tally, console: Console) -> None:

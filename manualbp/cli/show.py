@@ -79,8 +79,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from manualbp.reading.digest import digest
-    from manualbp.reading.frame import ResultsError, latest_run
+    from manualbp.reading.frame import latest_run
     from manualbp.reading.panels import panels
+    from manualbp.reading.schema import ResultsError
     from manualbp.reading.text import presentable
 
     chosen = (arguments.workload, arguments.mode, arguments.device)

@@ -30,5 +30,5 @@ def load(arguments: argparse.Namespace) -> "pd.DataFrame":
     from manualbp.reading.frame import load_results, of_commit, only
 
     frame = load_results(arguments.results)
-    frame = only(frame, "machine", arguments.machine and [arguments.machine])
+    frame = only(frame, "machine", None if arguments.machine is None else [arguments.machine])
     return of_commit(frame, arguments.commit)

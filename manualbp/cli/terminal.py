@@ -5,6 +5,7 @@ terminal's encoding lacks is written as an escape instead of ending the command.
 """
 
 import io
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -43,8 +44,22 @@ def complain(message: object) -> None:
     print(f"manualbp: {visible(str(message))}", file=sys.stderr)
 
 
-def escape_what_cannot_be_encoded() -> None:
-    r"""Have the standard streams write ``\u2192`` where their encoding lacks a character."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+def prepare_streams() -> None:
+    r"""Have the standard streams write ``\u2192`` where their encoding lacks a character.
+
+    One that is closed (``>&-``) writes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def give_up_output() -> None:
+    """Write nothing more to a standard output that cannot be written to, at the exit neither."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -99,6 +99,8 @@ def check_inputs(inputs: Any, variables: Any) -> tf.Tensor:
         raise ValueError(
             f"inputs must be (batch, {weights.shape[0]}) for these variables, got {inputs.shape}"
         )
+    if inputs.shape[0] == 0:
+        raise ValueError("inputs must hold at least one example, got none")
     return inputs
 
 
@@ -149,6 +151,8 @@ def check_forward_data(data: Any, variables: Any) -> tuple[tf.Tensor, ...]:
         as_floats(item, f"data_from_forward[{i}]", dtype) for i, item in enumerate(data)
     )
     batch = checked[-1].shape[0]
+    if batch == 0:
+        raise ValueError("data_from_forward must be of at least one example, got none")
     widths = [weights.shape[1] for weights, _ in reversed(variables)]
     shapes = [(batch, 1), *((batch, width) for width in widths for _ in range(2))]
     shapes.append((batch, variables[0][0].shape[0]))

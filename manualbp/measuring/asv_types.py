@@ -19,6 +19,7 @@ the machine was too busy, its cell is skipped, the reason printed.
 them in the attribute ``together`` of the first.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,9 @@ from manualbp.measuring.problem import NotHereError
 DIGITS = 4
 """Digits stored of a ratio: a process resolves about 1 %, more would only clutter asv's tables."""
 
+
+XLA_CACHE = "--tf_xla_persistent_cache_directory"
+"""XLA's flag for a folder in which it keeps and finds compiled programs."""
 
 ALONE_PATIENCE = 40
 """How long a process of plain asv waits for quiet spells, in times its budget: nobody tries it
@@ -239,7 +243,14 @@ def verify_again(calls: Iterable[Call]) -> None:
 
 
 def register() -> None:
-    """Make asv know the types; they come first, for asv takes the first whose name matches."""
+    """Make asv know the types; they come first, for asv takes the first whose name matches.
+
+    XLA is to compile in every process: a cache of programs that is set in the environment, in which
+    others may have compiled them, is left out of it.
+    """
+    if flags := os.environ.get("TF_XLA_FLAGS"):
+        kept = [flag for flag in flags.split() if not flag.startswith(XLA_CACHE)]
+        os.environ["TF_XLA_FLAGS"] = " ".join(kept)
     for kind in (Steady, Ratio, First, Track):
         if kind not in benchmark_types:
             benchmark_types.insert(0, kind)

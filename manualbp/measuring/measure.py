@@ -17,6 +17,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+from manualbp.measuring.checks import check_call, check_numbers
 from manualbp.measuring.disturbance import Meanwhile, Watch, switches, together
 
 Call = Callable[[], Any]
@@ -93,6 +94,8 @@ def seconds_per_call(call: Call, *, budget: float = STEADY_S, warmup: float = WA
         When the machine was too busy to believe the value.
 
     """
+    check_call("call", call)
+    check_numbers(budget=budget, warmup=warmup)
     return _believed(steady_time(call, budget=budget, warmup=warmup))
 
 
@@ -130,6 +133,9 @@ def ratio(
         When the machine was too busy to believe the value.
 
     """
+    check_call("f", f)
+    check_call("g", g)
+    check_numbers(budget=budget, warmup=warmup, precision=precision)
     (timing,) = ratios((f,), g, budget=budget, warmup=warmup, precision=precision)
     return _believed(timing)
 

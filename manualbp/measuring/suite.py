@@ -82,6 +82,11 @@ def step(case: Case) -> Step:
     return build_step(case, problem=problem(case.workload, case.batch, case.device))
 
 
+def tape_twice(case: Case) -> tuple[Step, Step]:
+    """Return two steps of the tape of the same variables and data, the second the shared one."""
+    return build_step(case, problem=problem(case.workload, case.batch, case.device)), step(case)
+
+
 def error_ulp(case: Case) -> float:
     """Return the largest error of a step's gradients, in units in the last place.
 
@@ -126,6 +131,12 @@ def answer(name: str) -> type[Suite]:
             case = Case(workload, gradient, mode, device, batch)
             return step(case), step(case.baseline)
 
+        @pretty("A/A control: the tape over the tape")
+        def ratio_tape_to_tape(
+            self, workload: str, mode: str, device: str, batch: int
+        ) -> tuple[Step, Step]:
+            return tape_twice(Case(workload, BASELINE, mode, device, batch))
+
         @pretty("Step: forward pass and all gradients")
         def steady_step(
             self, workload: str, gradient: str, mode: str, device: str, batch: int
@@ -149,6 +160,7 @@ def answer(name: str) -> type[Suite]:
     steady, track, peak = Answer.steady_step, Answer.track_error_ulp, Answer.track_peak_memory
     for method, batches in ((steady, workload.batches), (track, workload.batches), (peak, ends)):
         over(workload=name, gradient=every, **{**cases, "batch": batches})(method)
+    over(workload=name, **{**cases, "batch": ends})(Answer.ratio_tape_to_tape)
     for method, its in (
         (steady, {"rounds": 3, "sample_time": Suite.sample_time}),
         (track, {"unit": "ulp"}),

@@ -19,14 +19,12 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 from asv_runner.discovery import get_benchmark_from_name
 
 from manualbp.measuring import kept
-from manualbp.measuring.asv_types import Prepared, Ratio, absent_devices_skip
+from manualbp.measuring.asv_types import XLA_CACHE, Prepared, Ratio, absent_devices_skip
 
 Cell = dict[str, Any]
 """What the process made of a cell: its ``name`` (asv's, with the index of its parameters),
 ``status`` (ok, disturbed, failed, skipped), ``value``, ``reason``, ``seconds`` and
 ``disturbance``."""
-
-XLA_CACHE = "--tf_xla_persistent_cache_directory"
 
 
 def run_together(leader: Benchmark, names: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from manualbp.reading.frame import CONTEXT, SKIPPED, distinct, records
+from manualbp.reading.frame import distinct, records
+from manualbp.reading.schema import CONTEXT, SKIPPED
 
 _TABLES = (
     ("Step over the step in NumPy", ("ratio_peer_to_numpy", "ratio_to_numpy")),

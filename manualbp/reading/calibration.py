@@ -14,18 +14,10 @@ import numpy as np
 import pandas as pd
 
 from manualbp.reading import renamed
-from manualbp.reading.frame import (
-    CASE,
-    COLUMNS,
-    DISTURBED,
-    OK,
-    RUN,
-    ResultsError,
-    empty,
-    records,
-)
+from manualbp.reading.frame import empty, records
 from manualbp.reading.intervals import estimate
 from manualbp.reading.margins import CEILING
+from manualbp.reading.schema import CASE, COLUMNS, DISTURBED, OK, RUN, ResultsError
 from manualbp.reading.verdicts import (
     NOT_MEASURED,
     SLOWER,
@@ -71,7 +63,7 @@ def load_calibration(path: Path) -> pd.DataFrame:
         raise ResultsError(f"{path}: no calibration of this machine; run 'manualbp calibrate'")
     try:
         table = _read(path)
-    except (ValueError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise ResultsError(f"{path}: expected the columns {', '.join(VALUES)} ({error})") from error
     disturbed = table.pop("status") == DISTURBED
     kept = _newest(table[~disturbed]).reset_index(drop=True)
@@ -86,7 +78,14 @@ def _read(path: Path) -> pd.DataFrame:
     head = list(pd.read_csv(path, nrows=0).columns)
     names = head if "status" in head else [*head, "status"]
     table = renamed.table(pd.read_csv(path, names=names, skiprows=1))[[*VALUES, "status"]]
-    return table.astype({"batch": "Int64", "value": "float64"})
+    table = table.astype(
+        {"batch": "Int64", "round": "int64", "value": "float64"}
+        | dict.fromkeys(["series", "condition", "arm", "benchmark", "quantity"], "str")
+    )
+    values = table["value"][table["status"] != DISTURBED]
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise ValueError("a value is no ratio")
+    return table
 
 
 def _newest(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,18 +1,19 @@
 """A comparison of two runs in words: one conclusion, one line that says it, and tables."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from manualbp.reading.figures import short_commit
-from manualbp.reading.frame import CASE, records
+from manualbp.reading.frame import records
 from manualbp.reading.history import CHANGE_COLUMNS, name_case
 from manualbp.reading.history_words import size_of_change
 from manualbp.reading.remedies import Commits, again, settled_by
-from manualbp.reading.text import code, in_markdown, markdown_table
+from manualbp.reading.schema import CASE
+from manualbp.reading.text import code, in_markdown, markdown_table, visible
 from manualbp.reading.text import markdown as as_markdown
 from manualbp.reading.verdicts import (
     CONTROLS,
@@ -22,11 +23,16 @@ from manualbp.reading.verdicts import (
     SAME,
     SLOWER,
     VERDICTS,
+    is_controlled,
     moved_controls,
 )
 
-VOID, UNGATED, CHANGED, GOOD = "void", "nothing gated", "structure changed", "good"
+VOID, UNGATED, UNCONTROLLED = "void", "nothing gated", "no control"
+CHANGED, GOOD = "structure changed", "good"
 """Conclusions besides the verdicts *slower*, *not measured* and *inconclusive*."""
+
+SHOWN_FILES = 5
+"""So many files of the harness that differ are named."""
 
 HOW_TO_READ = """\
 The change is the step's time over its yardstick's (the tape's step, or NumPy's) at the head, over
@@ -51,6 +57,8 @@ class Comparison:
     """Where the cells changed their level at commits between the two (``changes_between``)."""
     environment: tuple[str, ...] = ()
     """How the sides' environments differ, a line each (``environment.differences``)."""
+    harness: tuple[str, ...] = ()
+    """The files in which the sides differ that measure and verify: each side's own have judged."""
     commits: Commits | None = None
     """The two as a gate takes them, where it could measure this comparison again."""
 
@@ -69,8 +77,9 @@ def conclude(comparison: Comparison) -> str:
     """Return the one conclusion: the most pressing of what the cells and counts say.
 
     ``void`` when a control moved; else *slower*, *not measured*, ``nothing gated``,
-    *inconclusive*, ``structure changed``; and ``good`` only when every gated cell is *same* or
-    *faster* and every count that was compared is equal.
+    *inconclusive*, ``no control``, ``structure changed``; and ``good`` only when every gated cell
+    is *same* or *faster*, controls were measured beside, and every count that was compared is
+    equal.
     """
     if len(moved_controls(comparison.cells)):
         return VOID
@@ -83,6 +92,8 @@ def conclude(comparison: Comparison) -> str:
         return UNGATED
     if INCONCLUSIVE in found:
         return INCONCLUSIVE
+    if not is_controlled(comparison.cells):
+        return UNCONTROLLED
     return CHANGED if (comparison.structure["outcome"] == "changed").any() else GOOD
 
 
@@ -118,7 +129,31 @@ def headline(comparison: Comparison) -> str:
         open_ = int((cells["verdict"] == INCONCLUSIVE).sum())
         text = f"Inconclusive: {open_} of {_cells(len(cells))}, and no cell is slower"
         return text + _structure(comparison)
+    if conclusion == UNCONTROLLED:
+        return (
+            f"No control was measured on both sides, so nothing shows whether the machine changed: "
+            f"none of {_cells(len(cells))} is called the same; measure the controls beside "
+            f"({', '.join(CONTROLS)})" + _structure(comparison)
+        )
     return _good(cells) + _structure(comparison)
+
+
+def reservations(comparison: Comparison, shown: Callable[[str], str] = visible) -> list[str]:
+    """Return what a reader must know before the verdict, a sentence each.
+
+    ``shown`` makes the name of a file harmless where it is shown.
+    """
+    said = []
+    if files := comparison.harness:
+        named = ", ".join(map(shown, files[:SHOWN_FILES]))
+        more = f" and {len(files) - SHOWN_FILES} more files" if len(files) > SHOWN_FILES else ""
+        said.append(
+            "The sides differ in what measures and verifies, and each was judged by its own: "
+            f"{named}{more}."
+        )
+    if discarded(comparison):
+        said.append(discarded(comparison))
+    return said
 
 
 def discarded(comparison: Comparison) -> str:
@@ -189,7 +224,7 @@ def markdown(comparison: Comparison) -> str:
     )
     comparison = replace(comparison, cells=cells, structure=structure)
     quiet = cells["verdict"] == SAME
-    parts = [f"> {said}"] if (said := discarded(comparison)) else []
+    parts = [f"> {said}" for said in reservations(comparison, as_markdown)]
     parts += [
         f"## {headline(comparison)}",
         f"Base: {as_markdown(comparison.base)}. Head: {as_markdown(comparison.head)}.",

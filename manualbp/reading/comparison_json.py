@@ -19,6 +19,7 @@ def as_json(comparison: Comparison) -> str:
         "base": comparison.base,
         "head": comparison.head,
         "environment": list(comparison.environment),
+        "harness": list(comparison.harness),
         "cells": _plain_rows(comparison.cells),
         "again": again(comparison.cells, comparison.commits),
         "structure": _plain_rows(comparison.structure),

@@ -4,7 +4,8 @@ import math
 
 import pandas as pd
 
-from manualbp.reading.frame import QUANTITIES, check_one_run
+from manualbp.reading.frame import check_one_run
+from manualbp.reading.schema import QUANTITIES
 from manualbp.reading.verdicts import CELL, NOT_MEASURED, Cells, by_cell, named_alike, value_of
 
 

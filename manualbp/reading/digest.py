@@ -6,16 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from manualbp.reading import summary
-from manualbp.reading.frame import (
-    DISTURBED,
-    FAILED,
-    OK,
-    SKIPPED,
-    check_one_run,
-    only,
-    places,
-    speedups,
-)
+from manualbp.reading.frame import check_one_run, only, places
+from manualbp.reading.schema import DISTURBED, FAILED, OK, SKIPPED
+from manualbp.reading.speedups import speedups
 from manualbp.reading.text import in_markdown, markdown, markdown_summary
 
 LIMIT = 60_000

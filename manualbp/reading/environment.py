@@ -1,29 +1,16 @@
 """How the environments of two runs differ: what the journals say, else what asv stored."""
 
-import json
-import os
-import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from manualbp.reading.again import bench_of
+from manualbp.reading.journal import Fact, clean, environments, objects
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Fact = str | float | None
-
-ENDING = ".processes.jsonl"
-"""What a journal's name has in place of ``.json``."""
-
-FILE_LIMIT, LINE_LIMIT = 64 * 2**20, 64 * 2**10
-"""Bytes read of a journal, its newest, and of a line; what is longer is skipped."""
-
-TEXT_LIMIT, FACTS_LIMIT = 300, 100
-"""Characters kept of a fact, and facts of one line: the file may be anybody's."""
 
 BUSY_LOAD = 0.3
 """Runnable processes per core by which two loads differ enough to be said."""
@@ -67,7 +54,7 @@ def environment_of(run: "pd.DataFrame", result_files: Iterable[Path]) -> Environ
     """
     journal: dict[str, dict[Fact, None]] = {}
     for file in result_files:
-        for facts in _environments(file):
+        for facts in environments(file):
             for name, value in facts.items():
                 journal.setdefault(name, {})[value] = None
     stored = {}
@@ -127,16 +114,11 @@ def result_files_of(path: Path, run: "pd.DataFrame") -> list[Path]:
     return sorted(chosen, key=lambda file: -len(file.parent.name))[:1] if chosen else []
 
 
-def journal_of(result_file: Path) -> Path:
-    """Return where the journal of a result file lies."""
-    return result_file.with_name(result_file.name.removesuffix(".json") + ENDING)
-
-
 def process_seconds(result_files: Iterable[Path]) -> dict[str, float]:
     """Return how long a process took for each cell (its ``bench``), the median, by the journals."""
     found: dict[str, list[float]] = {}
     for file in result_files:
-        for line in _objects(journal_of(file)):
+        for line in objects(file):
             seconds, parameters = line.get("seconds"), line.get("parameters")
             if line.get("kind") != "process" or line.get("status") not in ("ok", "disturbed"):
                 continue
@@ -195,62 +177,4 @@ def _word(name: str, value: Fact) -> str:
 def _stored(value: Any) -> Fact:
     """Return what a column holds; missing values compare unequal to themselves, or to nothing."""
     text = "" if value is None else str(value)
-    return None if text in ("", "nan", "<NA>") else _printable(text)
-
-
-# ---------------------------------------------------------------- from journals to facts
-
-
-def _environments(result_file: Path) -> Iterator[dict[str, Fact]]:
-    """Yield the facts of each environment line of a result file's journal."""
-    for line in _objects(journal_of(result_file)):
-        facts = line.get("facts")
-        if line.get("kind") == "environment" and isinstance(facts, dict):
-            known = list(facts.items())[:FACTS_LIMIT]
-            yield {_printable(name): fact for name, value in known for fact in _fact(value)}
-
-
-def _fact(value: object) -> list[Fact]:
-    """Return a fact that is text, a finite number or null; nothing for anything else."""
-    if value is None:
-        return [None]
-    if isinstance(value, str):
-        return [_printable(value)]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return []
-    return [value] if abs(value) < 1e300 else []
-
-
-def _printable(text: str) -> str:
-    """Return text on one line, without what a terminal would obey, and not too long."""
-    words = "".join(letter if letter.isprintable() else " " for letter in text[:TEXT_LIMIT])
-    return " ".join(words.split()) + ("…" if len(text) > TEXT_LIMIT else "")
-
-
-def _objects(journal: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a journal; what is torn, damaged or too long is skipped."""
-    for line in _content(journal).split(b"\n"):
-        if not 2 <= len(line) <= LINE_LIMIT:
-            continue
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            yield found
-
-
-def _content(journal: Path) -> bytes:
-    """Read the end of a regular file; nothing of anything else, which might never end."""
-    try:
-        if not stat.S_ISREG(journal.stat().st_mode):
-            return b""
-        number = os.open(journal, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(number, "rb") as stream:
-            known = os.fstat(number)
-            if not stat.S_ISREG(known.st_mode):  # replaced since
-                return b""
-            stream.seek(max(0, known.st_size - FILE_LIMIT))
-            return stream.read(FILE_LIMIT)
-    except (OSError, ValueError):
-        return b""
+    return None if text in ("", "nan", "<NA>") else clean(text)

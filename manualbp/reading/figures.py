@@ -17,17 +17,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 
 from manualbp.cases import MODES
 from manualbp.reading.drawing import PlainFigure
-from manualbp.reading.frame import (
-    DISTURBED,
-    FAILED,
-    OK,
-    SEPARATE,
-    check_one_run,
-    distinct,
-    records,
-    speedups,
-)
+from manualbp.reading.frame import check_one_run, distinct, records
 from manualbp.reading.looks import looks_of
+from manualbp.reading.schema import DISTURBED, FAILED, OK
+from manualbp.reading.speedups import SEPARATE, speedups
 from manualbp.reading.text import described
 from manualbp.reading.ticks import labelled
 

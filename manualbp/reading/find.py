@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from manualbp.reading.frame import RUN, ResultsError, latest_run, load_results, runs
+from manualbp.reading.frame import latest_run, load_results, runs
 from manualbp.reading.machines import tell_apart
+from manualbp.reading.schema import RUN, ResultsError
 
 Resolve = Callable[[str], str | None]
 """Returns the full hash of what a person calls a commit (``HEAD^``), or None."""

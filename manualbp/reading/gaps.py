@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from manualbp.cases import MODES
-from manualbp.reading.frame import DISTURBED, OK, SKIPPED, distinct, records
+from manualbp.reading.frame import distinct, records
+from manualbp.reading.schema import DISTURBED, OK, SKIPPED
 
 NAMED = 6
 """Groups of cells named in one sentence; the rest are counted, and listed elsewhere."""

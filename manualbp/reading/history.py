@@ -6,17 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from manualbp.reading.frame import (
-    CASE,
-    COLUMNS,
-    DISTURBED,
-    FAILED,
-    OK,
-    QUANTITIES,
-    RUN,
-    SKIPPED,
-)
 from manualbp.reading.levels import Change, changes
+from manualbp.reading.schema import CASE, COLUMNS, DISTURBED, FAILED, OK, QUANTITIES, RUN, SKIPPED
 
 SERIES = [
     *("machine", *CASE, "peer", "steps_per_call", "parameters"),

@@ -21,9 +21,10 @@ from manualbp.reading.figures import (
     mark_of,
     short_commit,
 )
-from manualbp.reading.frame import DISTURBED, FAILED, OK, SKIPPED, distinct, records
+from manualbp.reading.frame import distinct, records
 from manualbp.reading.history import MARKS, apart, name_case
 from manualbp.reading.looks import looks_of
+from manualbp.reading.schema import DISTURBED, FAILED, OK, SKIPPED
 
 PANELS = 6
 """At most so many lines in one figure."""

@@ -5,9 +5,10 @@ from typing import Any
 import pandas as pd
 
 from manualbp.reading.figures import short_commit
-from manualbp.reading.frame import OK, QUANTITIES, distinct, records
+from manualbp.reading.frame import distinct, records
 from manualbp.reading.history import MARKS, apart, change_points, history, name_case
 from manualbp.reading.levels import SHORTEST
+from manualbp.reading.schema import OK, QUANTITIES
 from manualbp.reading.text import code, in_markdown, markdown_table
 
 _NAMES = {

@@ -32,21 +32,29 @@ class Estimate:
     @property
     def value(self) -> float:
         """The estimate itself, in the unit of the values."""
-        return math.exp(self.log)
+        return _exp(self.log)
 
     @property
     def low(self) -> float:
         """Lower end of the 95 % interval; NaN with fewer than two processes."""
-        return math.exp(self.log - self._half_width)
+        return _exp(self.log - self._half_width)
 
     @property
     def high(self) -> float:
         """Upper end of the 95 % interval; NaN with fewer than two processes."""
-        return math.exp(self.log + self._half_width)
+        return _exp(self.log + self._half_width)
 
     @property
     def _half_width(self) -> float:
         return float(stdtrit(self.freedom, (1 + LEVEL) / 2)) * self.error
+
+
+def _exp(log: float) -> float:
+    """Return the number with this logarithm, infinity where none is so large."""
+    try:
+        return math.exp(log)
+    except OverflowError:
+        return math.inf
 
 
 def estimate(values: Sequence[float]) -> Estimate:

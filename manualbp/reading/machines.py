@@ -17,6 +17,10 @@ MEMORY_TOLERANCE = 0.05
 (up to a few percent where it is set to keep a crash's dump); machines differ by a tenth or more."""
 
 
+LONGEST_NUMBER = 18
+"""Digits of a number of cores or bytes; one of more is none, and no column could hold it."""
+
+
 class Facts(NamedTuple):
     """What tells one machine from another; ``None`` is not known, and tells nothing."""
 
@@ -39,7 +43,8 @@ def facts_in(run: "pd.DataFrame") -> Facts:
 
 def whole(text: object) -> int | None:
     """Read a number of ``machine.json``, which holds text and may be written by hand."""
-    return int(str(text)) if str(text).isdecimal() else None
+    digits = str(text)
+    return int(digits) if digits.isdecimal() and len(digits) <= LONGEST_NUMBER else None
 
 
 def differing(one: Facts, other: Facts) -> list[str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from manualbp.reading import renamed
-from manualbp.reading.frame import CASE, ResultsError, records
+from manualbp.reading.frame import records
+from manualbp.reading.schema import CASE, ResultsError
 from manualbp.reading.staging import staged
 from manualbp.reading.verdicts import Margins
 
@@ -29,15 +30,15 @@ def load_margins(path: Path) -> Margins:
     if not path.is_file():
         return {}
     try:
-        table = renamed.table(pd.read_csv(path)).astype({"batch": "Int64"})
+        table = renamed.table(pd.read_csv(path)).astype({"batch": "Int64", "margin": "float64"})
         rows = records(table[["quantity", *CASE, "margin"]])
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, OSError) as error:
         raise ResultsError(
             f"{path}: expected a table with {', '.join(COLUMNS)} ({error}); calibrate again"
         ) from error
     margins = {}
     for row in rows:
-        margin = float(row["margin"])
+        margin = row["margin"]
         if not 0 < margin <= CEILING:
             raise ResultsError(
                 f"{path}: a margin must be positive and at most {CEILING:g}, got "

@@ -7,18 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from manualbp.cases import MODES
-from manualbp.reading.frame import (
-    OK,
-    SEPARATE,
-    SKIPPED,
-    ResultsError,
-    check_one_run,
-    distinct,
-    only,
-    places,
-    records,
-    speedups,
-)
+from manualbp.reading.frame import check_one_run, distinct, only, places, records
+from manualbp.reading.schema import OK, SKIPPED, ResultsError
+from manualbp.reading.speedups import SEPARATE, speedups
 from manualbp.reading.summary import Cell as Row
 
 FAST, SLOW, LEVEL, ALONE, NONE = "fast", "slow", "level", "alone", "none"

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from manualbp.reading.calibration import achieved, deviations, rates
 from manualbp.reading.drawing import PlainFigure
-from manualbp.reading.frame import CASE, distinct, records
+from manualbp.reading.frame import distinct, records
+from manualbp.reading.schema import CASE
 from manualbp.reading.text import in_markdown
 
 ENOUGH = 20

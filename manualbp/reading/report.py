@@ -12,20 +12,13 @@ from matplotlib.figure import Figure
 
 from manualbp.reading import figures, page, summary
 from manualbp.reading.export import write_csv
-from manualbp.reading.frame import (
-    RUN,
-    latest_run,
-    load_results,
-    of_commit,
-    only,
-    places,
-    select,
-)
+from manualbp.reading.frame import latest_run, load_results, of_commit, only, places, select
 from manualbp.reading.history_figures import history_figure
 from manualbp.reading.history_words import changes_markdown
 from manualbp.reading.looks import looks_of
 from manualbp.reading.machines import tell_apart
 from manualbp.reading.page.picture import THEMES, picture
+from manualbp.reading.schema import RUN
 from manualbp.reading.text import file_name, presentable
 
 DPI = 150

@@ -11,20 +11,10 @@ import pandas as pd
 
 from manualbp.cases import MODES, describe_workload
 from manualbp.reading import beside, gaps
-from manualbp.reading.frame import (
-    DISTURBED,
-    FAILED,
-    OK,
-    SEPARATE,
-    SKIPPED,
-    check_one_run,
-    distinct,
-    places,
-    records,
-    select,
-    speedups,
-)
+from manualbp.reading.frame import check_one_run, distinct, places, records, select
 from manualbp.reading.intervals import Estimate, product
+from manualbp.reading.schema import DISTURBED, FAILED, OK, SKIPPED
+from manualbp.reading.speedups import SEPARATE, speedups
 from manualbp.reading.text import code, in_markdown, markdown_table
 from manualbp.reading.text import markdown as as_markdown
 

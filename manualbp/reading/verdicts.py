@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
-from manualbp.reading.frame import CASE, CONTEXT, OK, QUANTITIES, SKIPPED, check_one_run, records
+from manualbp.reading.frame import check_one_run, records
 from manualbp.reading.intervals import Estimate
+from manualbp.reading.schema import CASE, CONTEXT, OK, QUANTITIES, SKIPPED
 from manualbp.reading.settling import change_of, explain
 
 SLOWER, FASTER, SAME = "slower", "faster", "same"
@@ -153,6 +154,15 @@ def moved_controls(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of controls that moved: with any, no verdict is to be trusted."""
     moved = table["verdict"].isin([SLOWER, FASTER])
     return table[table["quantity"].isin(CONTROLS) & moved]
+
+
+def is_controlled(table: pd.DataFrame) -> bool:
+    """Tell whether a control was measured on both sides.
+
+    Without one, nothing shows that it was the commit that changed, or stayed, and not the machine.
+    """
+    measured = table["verdict"] != NOT_MEASURED
+    return bool((table["quantity"].isin(CONTROLS) & measured).any())
 
 
 def by_cell(frame: pd.DataFrame) -> Cells:

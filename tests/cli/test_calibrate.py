@@ -85,7 +85,7 @@ def test_a_busy_neighbour_is_gone_afterwards(project):
     done = calibrate_until_measured({"equal-1", "equal-2"}, *options)
     assert done.returncode == 130, done.stderr
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    assert "manualbp.cli.neighbour" not in listed.stdout
+    assert "manualbp.running.neighbour" not in listed.stdout
 
 
 def test_other_libraries_are_refused(project):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from manualbp.cli import environment
-from manualbp.cli.environment import facts, without_paths
+from manualbp.running import environment
+from manualbp.running.cells import crashed
+from manualbp.running.environment import facts, without_paths
 
 
 def test_the_facts_are_flat_and_the_same_names_everywhere():
@@ -32,7 +33,7 @@ def test_cores_are_those_that_this_process_may_use():
     code = (
         "import os\n"
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from manualbp.cli.environment import facts\n"
+        "from manualbp.running.environment import facts\n"
         "print(facts()['usable cores'])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -111,10 +112,20 @@ def test_a_containers_quota_and_the_clock_are_read_where_linux_tells(tmp_path, m
     assert facts({})["core quota"] is None
 
 
+def test_a_process_that_was_killed_for_its_memory_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "PROC", tmp_path)
+    assert environment.oom_kills() == 0
+    (tmp_path / "vmstat").write_text("nr_free_pages 5\noom_kill 3\noom_kill_disable 7\n")
+    assert environment.oom_kills() == 3
+    for ran_out, reason in ((True, ": the machine's memory ran out"), (False, "")):
+        assert crashed("", -9, 1.0, memory_ran_out=ran_out).reason == f"killed by SIGKILL{reason}"
+    assert crashed("", -11, 1.0, memory_ran_out=True).reason == "killed by SIGSEGV"
+
+
 def test_tensorflow_is_not_imported():
     code = (
         "import sys\n"
-        "from manualbp.cli.environment import facts\n"
+        "from manualbp.running.environment import facts\n"
         "assert facts()['tensorflow']\n"
         "assert 'tensorflow' not in sys.modules\n"
     )

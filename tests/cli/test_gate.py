@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from checkouts import commit
 
 from manualbp.cli import main
 from manualbp.cli.gate import judging_margins
-from manualbp.cli.tree import describe_commit
+from manualbp.reading.verdicts import CONTROLS
+from manualbp.running import sides
+from manualbp.running.cells import Cell
+from manualbp.running.tree import describe_commit, harness_changes
 
 CELLS = r"(ratio_to_tape.*exercise.*chain.*graph.*CPU:0', 64\)|track_graph_nodes.*chain.*CPU:0)"
 
@@ -93,7 +97,9 @@ def test_a_wrong_gradient_is_not_measured(project):
     assert done.returncode == 5
     content = answer(done)
     assert content["conclusion"] == "not measured"
-    assert {row["reason"] for row in content["cells"]} == {"failed in the head"}
+    # The tape's step is right on both sides, and so the controls beside it are measured.
+    assert {row["reason"] for row in content["cells"] if row["gated"]} == {"failed in the head"}
+    assert {row["quantity"] for row in content["cells"] if not row["gated"]} == set(CONTROLS)
     assert "VerificationError: exercise/chain/graph/CPU:0/64: the gradient of" in done.stderr
 
 
@@ -147,3 +153,109 @@ def test_no_such_commit_is_one_line(project, capsys):
     assert main(["gate", "no-such-branch"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "no-such-branch" in line
+
+
+# ---------------------------------------------------------------- what a commit may hold
+
+
+def slow_backend(pid):
+    """A build that never ends; it says which process it is."""
+    return f"""
+import os, pathlib, time
+
+def _forever(*arguments, **options):
+    pathlib.Path({str(pid)!r}).write_text(str(os.getpid()))
+    time.sleep(600)
+
+build_wheel = prepare_metadata_for_build_wheel = get_requires_for_build_wheel = _forever
+"""
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    path = tmp_path / "repository"
+    (path / "benchmarks").mkdir(parents=True)
+    (path / "benchmarks/__init__.py").touch()
+    subprocess.run(["git", "init", "-q"], cwd=path, check=True)
+    commit(path, "Nothing")
+    monkeypatch.chdir(path)
+    return path
+
+
+def installed(repository, folder):
+    return sides.install(repository, describe_commit(repository, "HEAD"), folder)
+
+
+def test_a_build_that_never_ends_is_ended(repository, tmp_path, monkeypatch):
+    pid = tmp_path / "pid"
+    (repository / "slow.py").write_text(slow_backend(pid))
+    (repository / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "slow"\nbackend-path = ["."]\n'
+    )
+    commit(repository, "Build for ever")
+    monkeypatch.setattr(sides, "BUILD_S", 20.0)
+    found = installed(repository, tmp_path / "installed")
+    assert "cannot be installed: building it took longer than 20 s" in found.reason
+    for _ in range(100):  # it was killed, and is gone in a moment
+        if not Path(f"/proc/{pid.read_text()}").exists():
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the build goes on")
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside"])
+def test_a_link_out_of_a_commit_is_not_followed(target, repository, tmp_path):
+    (repository / "link").symlink_to(target)
+    commit(repository, "A link")
+    found = installed(repository, tmp_path / "installed")
+    assert "cannot be installed" in found.reason
+    assert "link" in found.reason
+    assert not (tmp_path / "installed/source/link").exists()
+
+
+def test_a_package_of_another_name_is_not_measured(repository, tmp_path, monkeypatch):
+    """Its suite would import the package that is installed in this environment, on both sides."""
+    monkeypatch.setattr(sides, "_run_pip", lambda *arguments: None)
+    found = installed(repository, tmp_path / "installed")
+    assert "it holds no package 'manualbp'" in found.reason
+
+
+def test_what_measures_and_verifies_is_compared_between_commits(repository):
+    for name in ("benchmarks/ratios.py", "manualbp/measuring/oracle.py", "manualbp/chain.py"):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("# changed\n")
+    commit(repository, "Change three files")
+    changed = harness_changes(repository, "HEAD^", "HEAD")
+    assert changed == ("benchmarks/ratios.py", "manualbp/measuring/oracle.py")
+    assert harness_changes(repository, "HEAD", "HEAD") == ()
+    assert harness_changes(repository, "no such commit", "HEAD") == ()
+
+
+# ---------------------------------------------------------------- controls
+
+
+def cell(quantity, **case):
+    case = {"workload": "exercise", **case}
+    values = tuple(map(repr, case.values()))
+    return Cell(f"ratios.Step.{quantity}", 0, tuple(case), values, 5)
+
+
+def test_the_controls_of_what_is_chosen_are_measured_beside_it():
+    def ratio(gradient, mode, batch):
+        return cell("ratio_to_tape", gradient=gradient, mode=mode, device="CPU:0", batch=batch)
+
+    def tapes(mode, batch, **case):
+        return cell("ratio_tape_to_tape", **case, mode=mode, device="CPU:0", batch=batch)
+
+    machine = cell("ratio_numpy_to_numpy")
+    cells = [
+        *(ratio("fused", "eager", 512), ratio("chain", "eager", 512), ratio("fused", "xla", 1)),
+        *(tapes("eager", 1), tapes("eager", 4096), tapes("xla", 1)),
+        *(tapes("eager", 512, workload="wide"), machine, cell("track_graph_nodes", batch=1)),
+    ]
+    chosen = sides.with_their_controls(cells, r"ratio_to_tape\(.*'fused', 'eager'")
+    assert chosen == [ratio("fused", "eager", 512), tapes("eager", 4096), machine]
+    assert sides.with_their_controls(cells, "track_") == [cell("track_graph_nodes", batch=1)]
+    assert sides.with_their_controls(cells, "no such benchmark") == []
+    assert sides.with_their_controls(cells, "ratio_") == cells[:-1]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from manualbp.cli.journal import ProcessRecord, append_environment, append_process, journal_of
+from manualbp.running.journal import ProcessRecord, append_environment, append_process, journal_of
 
 RECORD = ProcessRecord(
     benchmark="ratios.Step.ratio_to_tape",
@@ -99,7 +99,7 @@ def test_several_runs_at_once_never_tear_each_others_lines(tmp_path):
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from manualbp.cli.journal import append_environment\n"
+        "from manualbp.running.journal import append_environment\n"
         "for number in range(200):\n"
         "    facts = {'who': sys.argv[2], 'number': number, 'filling': 'x' * 3000}\n"
         "    append_environment(Path(sys.argv[1]), facts)\n"

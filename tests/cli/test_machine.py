@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from manualbp.cli import machine, main
-from manualbp.cli.machine import choose_machine, default_machine_name, register_machine
-from manualbp.cli.suite import Suite, checked_out
-from manualbp.cli.tree import SuiteError
+from manualbp.cli import main
+from manualbp.running import machine
+from manualbp.running.machine import choose_machine, default_machine_name, register_machine
+from manualbp.running.source import checked_out
+from manualbp.running.suite import Suite
+from manualbp.running.tree import SuiteError
 
 GB = 10**9
 HERE = {
@@ -147,7 +149,7 @@ def test_a_home_that_cannot_be_used_leaves_the_facts_and_a_warning(without_id, h
 
 
 @pytest.mark.filterwarnings("always")
-def test_the_warning_is_one_line_of_the_command(without_id, home, checkout, capsys):
+def test_the_warning_is_one_line_of_the_command(without_id, home, small_checkout, capsys):
     (home / ".local").write_text("a file, not a folder")
     assert main(["run", "--bench", "no_such_benchmark"]) == 1
     first, *_ = capsys.readouterr().err.splitlines()
@@ -292,9 +294,9 @@ def machine_files(results):
     return list(iter_machine_files(str(results)))
 
 
-def test_a_suite_that_is_stored_is_not_written_again(here, checkout):
+def test_a_suite_that_is_stored_is_not_written_again(here, small_checkout):
     def benchmarks():
-        suite = Suite(checkout, checked_out(checkout), "desk", "steady_empty")
+        suite = Suite(small_checkout, checked_out(small_checkout), "desk", "track_square")
         return suite.source.results / "benchmarks.json"
 
     file = benchmarks()
@@ -307,11 +309,11 @@ def test_a_suite_that_is_stored_is_not_written_again(here, checkout):
     assert json.loads(benchmarks().read_text()) == content
 
 
-def test_a_run_in_a_clean_checkout_leaves_it_clean(checkout, home):
+def test_a_run_in_a_clean_checkout_leaves_it_clean(small_checkout, home):
     identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
 
     def run():
-        command = [sys.executable, "-m", "manualbp", "run", "--bench", "steady_empty.*CPU"]
+        command = [sys.executable, "-m", "manualbp", "run", "--bench", "track_square"]
         done = subprocess.run(
             [*command, "--minutes", "0.0001"], capture_output=True, text=True, check=False
         )

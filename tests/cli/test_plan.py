@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from manualbp.cli.cells import Cell, Outcome
-from manualbp.cli.plan import PRECISE, TRIES, Plan, is_answer, processes_needed
 from manualbp.reading.intervals import estimate
+from manualbp.running.cells import Cell, Outcome
+from manualbp.running.plan import PRECISE, TRIES, Plan, is_answer, processes_needed
 
 CASE = ("workload", "gradient", "mode", "device", "batch")
 
@@ -91,6 +91,22 @@ def test_a_further_run_measures_again_what_needs_no_more():
     machine = Machine([ratio()])
     machine.values[ratio()] += [1.0] * 5
     assert len(machine.run().rounds) == 1
+
+
+def test_with_missing_only_what_an_earlier_run_lacks_is_measured():
+    cells = [ratio("a"), ratio("b"), step()]
+    whole, torn = Machine(cells, missing=True), Machine(cells, missing=True)
+    for one in cells:
+        whole.values[one] += [1.0, 1.5] * one.rounds  # wide intervals, which are not narrowed
+    assert whole.run().rounds == []
+    torn.values[ratio("a")] += [1.0] * 5
+    torn.values[ratio("b")] += [1.0] * 3
+    torn.run()
+    assert {one: torn.tries[one] for one in cells} == {
+        ratio("a"): 0,
+        ratio("b"): 2,
+        step(): step().rounds,
+    }
 
 
 @pytest.mark.parametrize("status", ["failed", "skipped"])

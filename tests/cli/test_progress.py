@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from manualbp.cli import progress
-from manualbp.cli.progress import Countdown, minutes, ticking
+from manualbp.running import progress
+from manualbp.running.progress import Countdown, minutes, ticking
 
 
 @pytest.fixture

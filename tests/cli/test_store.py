@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from manualbp.cli import store
-from manualbp.cli.cells import Cell, Outcome
-from manualbp.cli.sides import folder_of_now
-from manualbp.cli.store import Store
-from manualbp.cli.tree import Tree
+from manualbp.running import store
+from manualbp.running.cells import Cell, Outcome
+from manualbp.running.sides import folder_of_now
+from manualbp.running.store import Store
+from manualbp.running.tree import Tree
 
 TREE = Tree("0" * 40, dirty=False, date=1_700_000_000_000)
 NAME = "ratios.Step.ratio_to_tape"

@@ -28,6 +28,7 @@ def data(variables):
         (X, [1.0, 0.0], ValueError, r"targets must be \(2, 1\).*got \(2,\).*broadcast"),
         (X, [[1.0], [0.5]], ValueError, r"targets must be 0 or 1, got 0.5 at \(1, 0\)"),
         (X, [[1.0], [np.nan]], ValueError, "targets must be 0 or 1, got nan"),
+        (np.zeros((0, 2), "float32"), np.zeros((0, 1), "float32"), ValueError, "at least one"),
     ],
 )
 def test_inputs_and_targets(inputs, targets, error, message, variables):

@@ -1,5 +1,7 @@
 """The benchmark types: what they time, what they skip and what they refuse."""
 
+import os
+
 import pytest
 from asv_runner.benchmarks.mark import SkipNotImplemented
 
@@ -21,6 +23,18 @@ def timed(value, reason=""):
 
 def benchmark(kind, func):
     return kind("module.Class.name", func, [Suite()])
+
+
+def test_an_inherited_cache_of_compiled_programs_is_left_out(monkeypatch):
+    """With it a first call would find what another process has compiled."""
+    cache = "--tf_xla_persistent_cache_directory=/somewhere"
+    for before, after in ((cache, ""), (f"--tf_xla_a=1 {cache} -b", "--tf_xla_a=1 -b"), ("", "")):
+        monkeypatch.setenv("TF_XLA_FLAGS", before)
+        asv_types.register()
+        assert os.environ["TF_XLA_FLAGS"] == after
+    monkeypatch.delenv("TF_XLA_FLAGS")
+    asv_types.register()
+    assert "TF_XLA_FLAGS" not in os.environ
 
 
 def test_names_choose_the_types():

@@ -4,6 +4,7 @@ import gc
 import math
 import os
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -250,3 +251,53 @@ def test_blocks_that_were_switched_out_are_left_out_where_most_were_not(monkeypa
     timing = measure.steady_time(clock.call(1e-4))
     assert timing.value == pytest.approx(1e-4)
     assert timing.switched == pytest.approx(0.2, abs=0.05)
+
+
+# ---------------------------------------------------------------- what cannot be measured
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budget": 0}, "budget must be finite and positive, got 0"),
+        ({"budget": -1.0}, "budget must be finite and positive, got -1.0"),
+        ({"budget": math.nan}, "budget must be finite and positive, got nan"),
+        ({"budget": math.inf}, "budget must be finite and positive, got inf"),
+        ({"warmup": -0.1}, "warmup must be finite and at least 0, got -0.1"),
+        ({"precision": math.nan}, "precision must be finite and at least 0, got nan"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        measure.ratio(int, int, **options)
+
+
+@pytest.mark.parametrize("budget", ["1", None, True, [1]])
+def test_what_is_no_number_is_refused(budget):
+    for call in (lambda: measure.ratio(int, int, budget=budget),
+                 lambda: measure.seconds_per_call(int, budget=budget)):  # fmt: skip
+        with pytest.raises(TypeError, match="budget must be a number"):
+            call()
+
+
+async def coroutine():
+    raise AssertionError("it never runs")
+
+
+def generator():
+    yield
+
+
+async def asynchronous_generator():
+    yield
+
+
+@pytest.mark.parametrize("lazy", [coroutine, generator, asynchronous_generator])
+def test_calls_that_do_no_work_are_refused(lazy):
+    for arguments in ((lazy, int), (int, lazy)):
+        with pytest.raises(TypeError, match="must do its work when it is called"):
+            measure.ratio(*arguments)
+    with pytest.raises(TypeError, match="must do its work when it is called"):
+        measure.seconds_per_call(lazy)
+    with pytest.raises(TypeError, match="must be callable"):
+        measure.seconds_per_call(3)

@@ -112,11 +112,12 @@ def values(benchmark):
 
 
 def check_answer(benchmarks, class_name, workload, gradients, batches):
-    """Check the four benchmarks of a workload."""
+    """Check the five benchmarks of a workload; the control has no gradient to choose."""
     manual = [name for name in gradients if name != "tape"]
     ends = sorted({min(batches), max(batches)})
     expected = {
         "ratio_to_tape": (manual, batches, "ratio", 5),
+        "ratio_tape_to_tape": (None, ends, "ratio", 5),
         "steady_step": (gradients, batches, "seconds", 3),
         "track_error_ulp": (gradients, batches, "ulp", None),
         "track_peak_memory": (gradients, ends, "bytes", None),
@@ -127,14 +128,16 @@ def check_answer(benchmarks, class_name, workload, gradients, batches):
     }
     for name, (chosen, sizes, unit, rounds) in expected.items():
         benchmark = benchmarks[prefix + name]
-        assert list(values(benchmark)) == NAMES
-        assert values(benchmark) == {
+        parameters = {
             "workload": [workload],
             "gradient": chosen,
             "mode": list(MODES),
             "device": list(DEVICES),
             "batch": sizes,
         }
+        names = [name for name in NAMES if parameters[name] is not None]
+        assert list(values(benchmark)) == names
+        assert values(benchmark) == {name: parameters[name] for name in names}
         assert benchmark["unit"] == unit
         assert benchmark.get("rounds") == rounds
         # A peak is of a whole process, which nothing else may have used.
@@ -164,7 +167,7 @@ def test_asv_finds_the_answer_for_the_workloads_of_a_users_files(file, tmp_path)
     check_answer(benchmarks, "Line", "line", gradients, [4, 2, 8])
     check_answer(benchmarks, "OneBatch", "one_batch", ["tape"], [16])
     check_answer(benchmarks, "Last", "last", ["tape"], [16])
-    assert len(benchmarks) == 4 * 4
+    assert len(benchmarks) == 4 * 5
 
 
 def test_a_file_that_makes_a_tensor_is_found_out(file):
@@ -208,6 +211,16 @@ def test_a_ratio_is_of_a_step_over_the_tapes_on_the_same_data(mode, answer):
     assert step.problem is tape.problem
     for arm in (step, tape):
         arm.verify_again()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_control_is_of_the_tape_twice_on_the_same_data(mode, answer):
+    once, again = answer().ratio_tape_to_tape("mean-square", mode, "CPU:1", 4)
+    assert once is not again
+    assert once.case == again.case == Case("mean-square", "tape", mode, "CPU:1", 4)
+    assert once.problem is again.problem
+    # It is the tape of the ratios in the same process, so that they are measured by turns.
+    assert answer().ratio_to_tape("mean-square", "squares", mode, "CPU:1", 4)[1] is again
 
 
 def test_cells_of_one_process_share_a_step(answer):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from manualbp.reading.frame import COLUMNS, empty
+from manualbp.reading.frame import empty
+from manualbp.reading.schema import COLUMNS
 
 START = pd.Timestamp("2025-10-01", tz="UTC")
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from asvfiles import write_benchmarks, write_machine
 
-from manualbp.reading.frame import QUANTITIES, load_results
+from manualbp.reading.frame import load_results
+from manualbp.reading.schema import QUANTITIES
 
 BASE, HEAD = "b" * 40, "a" * 40
 CASE = ("workload", "gradient", "mode", "device", "batch")

@@ -11,7 +11,8 @@ from scipy import stats
 
 from manualbp.reading import beside
 from manualbp.reading.digest import digest
-from manualbp.reading.frame import CONTEXT, QUANTITIES, latest_run, load_results
+from manualbp.reading.frame import latest_run, load_results
+from manualbp.reading.schema import CONTEXT, QUANTITIES
 from manualbp.reading.summary import markdown
 from manualbp.reading.verdicts import compare, uniform
 

@@ -10,8 +10,8 @@ from asv._stats import is_different
 from scipy import stats
 
 from manualbp.reading import calibration, power
-from manualbp.reading.frame import ResultsError
 from manualbp.reading.margins import load_margins, save_margins
+from manualbp.reading.schema import ResultsError
 
 SCREENING, CONFIRMATION = 5, 8
 SLOWED = ("chain", "xla", 64)

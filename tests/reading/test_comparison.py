@@ -5,6 +5,7 @@ import json
 import math
 import re
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,15 +14,16 @@ from lines import hash_of
 from runs import BASE, HEAD, SUITE, load_runs, margins, only, write_runs
 
 from manualbp.cli import gate, main
-from manualbp.cli.tree import Tree
 from manualbp.reading import comparison as words
 from manualbp.reading.comparison_json import as_json
 from manualbp.reading.counts import counted, structure
-from manualbp.reading.environment import journal_of
-from manualbp.reading.frame import CASE, records
+from manualbp.reading.frame import records
+from manualbp.reading.journal import journal_of
 from manualbp.reading.margins import COLUMNS, FILE, load_margins
 from manualbp.reading.remedies import again
+from manualbp.reading.schema import CASE
 from manualbp.reading.verdicts import compare
+from manualbp.running.tree import Tree
 
 ONE = {"gradient": "fused", "mode": "graph", "batch": 4096}
 
@@ -104,6 +106,44 @@ def test_the_exit_status_says_what_was_found(options, expected, tmp_path, capsys
     assert capsys.readouterr().out.count("\n") > 2
 
 
+@pytest.mark.parametrize("side", ["base", "head", "both"])
+def test_without_a_control_nothing_is_called_the_same(side, tmp_path, capsys):
+    """On either side: nothing then shows whether it is the machine that changed, or stayed."""
+    write_runs(tmp_path)
+    for commit in {"base": [BASE], "head": [HEAD], "both": [BASE, HEAD]}[side]:
+        (file,) = tmp_path.glob(f"laptop/{commit[:8]}-*.json")
+        content = json.loads(file.read_text())
+        (control,) = (name for name in content["results"] if "tape_to_tape" in name)
+        del content["results"][control]
+        file.write_text(json.dumps(content))
+    assert status(tmp_path, "--margin", "2") == 5
+    out = capsys.readouterr().out
+    assert out.startswith("No control was measured on both sides")
+    assert "Same" not in out
+
+
+def test_a_control_that_is_missing_hides_no_slower_cell(tmp_path, capsys):
+    write_runs(tmp_path, change=lambda quantity, case: control_fails(quantity, case))
+    assert status(tmp_path, "--margin", "2") == 3
+    assert capsys.readouterr().out.startswith("Slower: 1 of 36")
+
+
+def control_fails(quantity, case):
+    return None if quantity == "ratio_tape_to_tape" else only(1.1, **ONE)(quantity, case)
+
+
+def test_a_change_of_what_measures_and_verifies_stands_above_the_verdict(tmp_path):
+    files = ("manualbp/measuring/oracle.py", *(f"benchmarks/_{n}.py" for n in range(6)))
+    comparison = replace(say(tmp_path), harness=files)
+    text = words.markdown(comparison)
+    said = "The sides differ in what measures and verifies, and each was judged by its own: "
+    assert text.startswith(f"> {said}manualbp/measuring/oracle.py, `benchmarks/_0.py`, ")
+    assert "and 2 more files." in text.splitlines()[0]
+    assert words.reservations(comparison)[0].startswith(f"{said}manualbp/measuring/oracle.py, ")
+    assert json.loads(as_json(comparison))["harness"] == list(files)
+    assert words.reservations(say(tmp_path)) == []
+
+
 def test_nothing_gated_is_not_good(tmp_path, capsys):
     assert status(write_runs(tmp_path)) == 5
     assert "Report only" in capsys.readouterr().out
@@ -183,7 +223,7 @@ def test_a_commit_between_is_named_where_a_level_changed(tmp_path, capsys):
 
     def write(number):
         def model(quantity, case):
-            if quantity != "ratio_to_tape" or case["device"] != "CPU:0":
+            if quantity.startswith("track_") or case["device"] != "CPU:0":
                 return math.nan
             slower = number >= 6 and only(1.1, **ONE)(quantity, case) == 1.1
             noise = np.exp(0.003 * generator.normal(size=5))
@@ -229,7 +269,7 @@ def facts(**known):
 
 def test_the_environments_stand_above_the_cells(tmp_path, capsys):
     write_runs(tmp_path, change=only(1.1, **ONE))
-    assert "environment: the same as far as asv stored it; of neither" in told(tmp_path, capsys)
+    assert "environment: the same as far as asv stored it; of either" in told(tmp_path, capsys)
     write_journal(tmp_path, BASE, facts(XLA_FLAGS=None, load=0.1))
     write_journal(tmp_path, HEAD, facts(XLA_FLAGS="--xla_`x`", load=0.2))
     out = told(tmp_path, capsys, "--margin", "2")

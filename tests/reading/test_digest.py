@@ -6,7 +6,9 @@ from asvfiles import SKIP, SUITE, model, write_machine, write_results
 
 from manualbp.reading import digest as module
 from manualbp.reading.digest import digest
-from manualbp.reading.frame import ResultsError, load_results, speedups
+from manualbp.reading.frame import load_results
+from manualbp.reading.schema import ResultsError
+from manualbp.reading.speedups import speedups
 from manualbp.reading.summary import headline
 
 

@@ -28,10 +28,11 @@ from manualbp.reading import calibration, comparison, figures, gaps, power, summ
 from manualbp.reading.comparison_json import as_json
 from manualbp.reading.counts import counted, structure
 from manualbp.reading.digest import digest
-from manualbp.reading.frame import latest_run, load_results, select, speedups
+from manualbp.reading.frame import latest_run, load_results, select
 from manualbp.reading.history import change_points, history
 from manualbp.reading.history_figures import history_figure
 from manualbp.reading.panels import panels
+from manualbp.reading.speedups import speedups
 from manualbp.reading.verdicts import compare
 
 NEVER_QUIET = (

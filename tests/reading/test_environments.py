@@ -11,10 +11,10 @@ from manualbp.reading.again import bench_of
 from manualbp.reading.environment import (
     differences,
     environment_of,
-    journal_of,
     process_seconds,
     result_files_of,
 )
+from manualbp.reading.journal import journal_of
 
 FACTS = {
     "usable cores": 2,

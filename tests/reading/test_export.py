@@ -11,7 +11,8 @@ from asvfiles import DATE, write_machine, write_results
 
 from manualbp.cli import main
 from manualbp.reading import export
-from manualbp.reading.frame import COLUMNS, load_results
+from manualbp.reading.frame import load_results
+from manualbp.reading.schema import COLUMNS
 
 DOCS = Path(__file__).parents[2] / "docs" / "columns.md"
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from manualbp.cases import describe_workload
 from manualbp.reading.figures import first_call, speedup_against_batch, time_against_batch
-from manualbp.reading.frame import load_results, select, speedups
+from manualbp.reading.frame import load_results, select
+from manualbp.reading.speedups import speedups
 
 DRAW = (time_against_batch, speedup_against_batch, first_call)
 RED = "#cc0000"

@@ -20,18 +20,9 @@ from asvfiles import (
     write_results,
 )
 
-from manualbp.reading.frame import (
-    COLUMNS,
-    IMPLIED_MODES,
-    QUANTITIES,
-    ResultsError,
-    distinct,
-    latest_run,
-    load_results,
-    runs,
-    select,
-    speedups,
-)
+from manualbp.reading.frame import distinct, latest_run, load_results, runs, select
+from manualbp.reading.schema import COLUMNS, IMPLIED_MODES, QUANTITIES, ResultsError
+from manualbp.reading.speedups import speedups
 
 CASE = {"workload": "exercise", "gradient": "fused", "mode": "xla", "device": "CPU:0", "batch": 64}
 

@@ -7,7 +7,7 @@ from asvfiles import DATE, SUITE, write_machine, write_results
 from lines import cell, count, hash_of, line, table
 
 from manualbp.reading import frame as frame_module
-from manualbp.reading.frame import QUANTITIES, load_results
+from manualbp.reading.frame import load_results
 from manualbp.reading.history import (
     CHANGE_COLUMNS,
     HISTORY_COLUMNS,
@@ -16,6 +16,7 @@ from manualbp.reading.history import (
     history,
     name_case,
 )
+from manualbp.reading.schema import QUANTITIES
 
 STEP = [1.0, 1.01, 0.99, 1.0, 1.01, 1.0, 1.5, 1.52, 1.49, 1.5, 1.51]  # up at place 6
 

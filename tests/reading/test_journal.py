@@ -20,7 +20,8 @@ from asvfiles import (
 )
 
 from manualbp.reading import journal
-from manualbp.reading.frame import load_results, runs, speedups
+from manualbp.reading.frame import load_results, runs
+from manualbp.reading.speedups import speedups
 
 CASE = {"workload": "exercise", "gradient": "fused", "mode": "xla", "device": "CPU:0", "batch": 64}
 FACTS = {"kernel": "6.8", "cores": 2, "load": 0.25, "XLA_FLAGS": None}
@@ -53,35 +54,36 @@ def line(status, **rest):
     return process_line("ratio_to_tape", CASE, status, **rest)
 
 
-# ---------------------------------------------------------------- the whole journal
+# ---------------------------------------------------------------- its lines
 
 
-def test_processes_are_read_with_the_environment_they_ran_in(file):
+def test_the_environments_are_read_in_their_order(file):
     write_journal(
         file,
         line("ok", value=0.5),
         {"kind": "environment", "started": "2026-11-24T21:00:00Z", "facts": FACTS},
         line("disturbed", reason=BUSY),
         {"kind": "environment", "started": "2026-11-25T21:00:00Z", "facts": {}},
+    )
+    assert journal.environments(file) == [FACTS, {}]
+
+
+def test_of_a_cell_the_last_status_and_the_newest_reasons_are_told(file):
+    write_journal(
+        file,
+        line("ok", value=0.5),
+        line("disturbed", reason="first"),
+        line("disturbed", reason=BUSY),
         line("failed", reason="ValueError: no"),
     )
-    found = journal.load_journal(file)
-    assert [each["facts"] for each in found.environments] == [FACTS, {}]
-    table = found.processes
-    assert table["environment"].tolist() == [-1, 0, 1]
-    assert table["status"].tolist() == ["ok", "disturbed", "failed"]
-    assert table["reason"].tolist() == ["", BUSY, "ValueError: no"]
-    assert table["value"].tolist()[:2] == [0.5, 0.31]
-    assert math.isnan(table["value"][2])
-    assert table["parameters"][0] == tuple(repr(value) for value in CASE.values())
-    assert table["started"][0] == pd.Timestamp("2026-11-24T21:49:15Z")
-    assert table["others"].tolist()[:2] == [0.02, 0.02]
-    assert table["stolen"].isna().all()
+    ((key, told),) = journal.told(file).items()
+    assert key[2] == tuple(repr(value) for value in CASE.values())
+    assert (told.discarded, told.last) == (2, "failed")
+    assert told.reasons == {"disturbed": BUSY, "failed": "ValueError: no"}
 
 
 def test_without_a_journal_nothing_is_known(file):
-    found = journal.load_journal(file)
-    assert (found.environments, len(found.processes)) == ((), 0)
+    assert journal.environments(file) == []
     assert journal.told(file) == {}
 
 
@@ -108,26 +110,22 @@ BAD = {
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 def test_a_damaged_line_is_skipped_and_the_others_stand(file, bad):
     write_journal(file, bad, line("disturbed", reason=BUSY), bad)
-    assert journal.load_journal(file).processes["reason"].tolist() == [BUSY]
     (told,) = journal.told(file).values()
     assert (told.discarded, told.last) == (1, "disturbed")
+    assert told.reasons == {"disturbed": BUSY}
 
 
-def test_values_of_a_wrong_type_are_unknown(file):
-    odd = {"value": "fast", "reason": 3, "started": [], "seconds": True, "disturbance": "much"}
-    write_journal(file, line("disturbed", **odd), line("ok", value=10**400, started="yesterday"))
-    table = journal.load_journal(file).processes
-    assert table["value"].isna().all()
-    assert table["reason"].tolist() == ["", ""]
-    assert table["started"].isna().all()
-    assert math.isnan(table["seconds"][0])
-    assert math.isnan(table["others"][0])
+def test_a_reason_of_a_wrong_type_is_none(file):
+    write_journal(file, line("disturbed", reason=3), line("ok", value=10**400))
+    (told,) = journal.told(file).values()
+    assert (told.discarded, told.reasons) == (1, {})
 
 
 def test_a_reason_is_one_printable_line_of_bounded_length(file):
     reason = "first\nsecond \x1b[31mred \ud800 " + "x" * 5000
     write_journal(file, line("disturbed", reason=reason))
-    found = journal.load_journal(file).processes["reason"][0]
+    (told,) = journal.told(file).values()
+    found = told.reasons["disturbed"]
     assert found.startswith("first second [31mred x")
     assert found.isprintable()
     assert len(found) == journal.REASON_LIMIT
@@ -136,7 +134,7 @@ def test_a_reason_is_one_printable_line_of_bounded_length(file):
 def test_facts_that_are_not_flat_are_left_out(file):
     facts = {**FACTS, "nested": {"a": 1}, "list": [1], "true": True, "inf": math.inf}
     write_journal(file, {"kind": "environment", "facts": facts, "started": None})
-    assert journal.load_journal(file).environments[0]["facts"] == {**FACTS, "inf": None}
+    assert journal.environments(file) == [FACTS]
 
 
 # ---------------------------------------------------------------- files that are none

@@ -14,7 +14,8 @@ import asv.runner
 import pytest
 
 from manualbp.cli import main
-from manualbp.reading.frame import ResultsError, load_results
+from manualbp.reading.frame import load_results
+from manualbp.reading.schema import ResultsError
 
 NOW = dt.datetime(2025, 10, 9, 8, 0, tzinfo=dt.UTC)
 MACHINE = {"machine": "desk", "os": "Linux", "cpu": "", "ram": None, "num_cpu": "2", "python": "3"}

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from asvfiles import COMMIT, DATE, SKIP, SUITE, model, write_machine, write_results
 
-from manualbp.reading.frame import ResultsError, load_results
+from manualbp.reading.frame import load_results
 from manualbp.reading.report import write_report
+from manualbp.reading.schema import ResultsError
 from manualbp.reading.summary import headline, markdown
 
 RATIOS = {"ratio_to_tape": SUITE["ratio_to_tape"]}
@@ -212,6 +213,7 @@ def test_the_report_is_written_with_pictures_and_a_table(complete, tmp_path):
     assert report.files[0] == output / "index.html"
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_table_can_be_read_back(complete, tmp_path):
     write_report(complete, tmp_path)
     table = pd.read_csv(tmp_path / "results.csv")
@@ -230,6 +232,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path):
         assert left.read_bytes() == right.read_bytes()
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_latest_run_is_reported_unless_another_is_asked_for(tmp_path):
     results, cells = tmp_path / "results", flat({"eager": 0.5})
     write_results(results, suite=RATIOS, model=cells)
@@ -253,6 +256,7 @@ def test_the_latest_run_is_reported_unless_another_is_asked_for(tmp_path):
         reported(machine="server", commit="feed")
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_an_ambiguous_commit_is_refused(tmp_path):
     write_results(tmp_path, suite=RATIOS, model=flat({}))
     write_machine(tmp_path, commit="01ff" * 10, suite=RATIOS, model=flat({}))

@@ -15,8 +15,9 @@ from rich.console import Console
 
 from manualbp.cli import main
 from manualbp.cli import show as command
-from manualbp.reading.frame import latest_run, load_results, speedups
+from manualbp.reading.frame import latest_run, load_results
 from manualbp.reading.panels import panels
+from manualbp.reading.speedups import speedups
 
 ROOT = Path(__file__).parents[2]
 RATIOS = {"ratio_to_tape": SUITE["ratio_to_tape"]}
@@ -229,3 +230,21 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.startswith("machine,cpu,")
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device on this system")
+def test_an_output_that_is_full_is_one_line(tmp_path):
+    write_results(tmp_path, suite=RATIOS)
+    export = [sys.executable, "-m", "manualbp", "export", str(tmp_path)]
+    shell = f"{shlex.join(export)} > /dev/full"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr == "manualbp: No space left on device\n"
+
+
+@pytest.mark.parametrize("command", ["export", "show"])
+def test_an_output_that_is_closed_is_no_error(command, tmp_path):
+    write_results(tmp_path, suite=RATIOS)
+    shell = f"{shlex.join([sys.executable, '-m', 'manualbp', command, str(tmp_path)])} >&-"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")

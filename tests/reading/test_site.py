@@ -12,9 +12,12 @@ from urllib.parse import unquote
 
 import pytest
 from asvfiles import SUITE, write_machine, write_results
+from pages import no_pictures
 
 from manualbp.cli import main
 from manualbp.reading import site
+
+pytestmark = pytest.mark.usefixtures("without_pictures")  # test_report.py looks at those
 
 ROOT = Path(__file__).parents[2]
 RATIOS = {"ratio_to_tape": SUITE["ratio_to_tape"]}
@@ -43,25 +46,37 @@ class Links(HTMLParser):
             self.found[data.strip()] = (self.address, "body" in self.around)
 
 
+def add_results(checkout):
+    """Add results of the checkout's commit; return it, their folder and the commit."""
+    command = ["git", "rev-parse", "HEAD"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
+    head = done.stdout.strip()
+    return checkout, write_results(checkout / "results", suite=RATIOS, commit=head), head
+
+
 @pytest.fixture
 def project(checkout):
-    """A checkout with results of its own commit on one machine, of another commit on a second."""
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    results = write_results(checkout / "results", suite=RATIOS, commit=head)
-    return checkout, results, head
+    return add_results(checkout)
+
+
+@pytest.fixture(scope="module")
+def site_of_one(tmp_path_factory, new_checkout):
+    """A checkout with its site, and its commit; to be read, never written."""
+    with pytest.MonkeyPatch.context() as patch, no_pictures():
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        checkout, _, head = add_results(new_checkout(tmp_path_factory.mktemp("of one") / "für uns"))
+        patch.chdir(checkout)
+        assert main(["publish"]) == 0
+    return checkout, head
 
 
 @pytest.fixture
-def published(project):
-    checkout, _, _ = project
-    assert main(["publish"]) == 0
-    return checkout / "site"
+def published(site_of_one):
+    return site_of_one[0] / "site"
 
 
-def test_asvs_pages_and_the_report_are_there(published, project):
-    _, _, head = project
+def test_asvs_pages_and_the_report_are_there(published, site_of_one):
+    _, head = site_of_one
     index = json.loads((published / "asv/index.json").read_text())
     assert list(index["revision_to_hash"].values()) == [head]
     assert "bench_ratio.ratio_to_tape" in index["benchmarks"]
@@ -83,8 +98,8 @@ def test_every_page_leads_to_the_others(published):
         assert (page.parent / address).resolve() == published / "index.html"
 
 
-def test_asvs_pages_are_otherwise_asvs(published, project, tmp_path):
-    checkout, _, _ = project
+def test_asvs_pages_are_otherwise_asvs(published, site_of_one, tmp_path, home):
+    checkout, _ = site_of_one
     command = [sys.executable, "-m", "asv", "publish", "--no-pull", "--html-dir", tmp_path / "asv"]
     subprocess.run(command, cwd=checkout, check=True, capture_output=True)
     for file in (tmp_path / "asv").rglob("*.*"):
@@ -97,8 +112,8 @@ def test_asvs_pages_are_otherwise_asvs(published, project, tmp_path):
         assert ours == file.read_bytes()
 
 
-def test_nothing_of_this_machine_is_published(published, project):
-    checkout, _, _ = project
+def test_nothing_of_this_machine_is_published(published, site_of_one):
+    checkout, _ = site_of_one
     for file in published.rglob("*"):
         if file.is_file():
             content = file.read_bytes()
@@ -106,7 +121,10 @@ def test_nothing_of_this_machine_is_published(published, project):
                 assert private.encode() not in content
 
 
-def test_a_site_is_replaced_as_a_whole(published, capsys):
+def test_a_site_is_replaced_as_a_whole(project, capsys):
+    published = project[0] / "site"
+    assert main(["publish"]) == 0
+    capsys.readouterr()
     (published / "stale.html").write_text("old")
     assert main(["publish"]) == 0
     assert not (published / "stale.html").exists()

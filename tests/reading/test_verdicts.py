@@ -10,8 +10,9 @@ from statsmodels.stats.multitest import multipletests
 
 from manualbp.reading import counts, verdicts
 from manualbp.reading.comparison import Comparison, conclude
-from manualbp.reading.frame import CASE, records
+from manualbp.reading.frame import records
 from manualbp.reading.intervals import paired_ratio, ratio
+from manualbp.reading.schema import CASE
 from manualbp.reading.verdicts import FASTER, INCONCLUSIVE, NOT_MEASURED, SAME, SLOWER
 
 ONE = {"gradient": "chain", "mode": "xla", "batch": 64}

@@ -16,12 +16,13 @@ from manualbp.reading import figures, summary
 from manualbp.reading import text as text_module
 from manualbp.reading.calibration import load_calibration
 from manualbp.reading.counts import structure
-from manualbp.reading.frame import load_results, places, select, speedups
+from manualbp.reading.frame import load_results, places, select
 from manualbp.reading.history import history
 from manualbp.reading.looks import LOOKS, looks_of
 from manualbp.reading.margins import load_margins
 from manualbp.reading.panels import panels
 from manualbp.reading.report import write_report
+from manualbp.reading.speedups import speedups
 from manualbp.reading.ticks import labelled
 from manualbp.reading.verdicts import compare
 

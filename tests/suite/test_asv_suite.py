@@ -11,7 +11,7 @@ import pytest
 
 from manualbp import workloads
 from manualbp.cases import DEVICES, MODES, shipped_workloads
-from manualbp.reading.frame import QUANTITIES
+from manualbp.reading.schema import QUANTITIES
 
 ROOT = Path(__file__).parents[2]
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

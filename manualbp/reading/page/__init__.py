@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from manualbp.cases import EXERCISE, MODES
-from manualbp.reading.frame import DISTURBED, FAILED, distinct
+from manualbp.reading.frame import distinct
 from manualbp.reading.page import (
     beside,
     compiling,
@@ -27,6 +27,7 @@ from manualbp.reading.page import (
 )
 from manualbp.reading.page.model import Place, Run
 from manualbp.reading.page.policy import policy
+from manualbp.reading.schema import DISTURBED, FAILED
 from manualbp.reading.text import visible
 
 __all__ = ["Run", "render"]

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from manualbp.reading import beside as stored
-from manualbp.reading.frame import OK, distinct, records
+from manualbp.reading.frame import distinct, records
 from manualbp.reading.gaps import with_reason
 from manualbp.reading.page import words
 from manualbp.reading.page.matrix import GLYPHS, Cell
 from manualbp.reading.page.model import Place, Row, processes, to_csv
+from manualbp.reading.schema import OK
 
 _COLUMNS = ("quantity", "workload", "peer", "gradient", "mode", "device", "batch", "status",
             "value", "low", "high", "processes")  # fmt: skip

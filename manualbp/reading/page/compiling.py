@@ -9,12 +9,13 @@ import pandas as pd
 
 from manualbp.cases import BASELINE, MODES
 from manualbp.reading.breakeven import Amount, BreakEven, amount, break_even, difference, saved
-from manualbp.reading.frame import OK, SKIPPED, distinct, records
+from manualbp.reading.frame import distinct, records
 from manualbp.reading.gaps import with_reason
 from manualbp.reading.intervals import Estimate, estimate
 from manualbp.reading.page import words
 from manualbp.reading.page.matrix import GLYPHS
 from manualbp.reading.page.model import Place, modes_of, processes, to_csv
+from manualbp.reading.schema import OK, SKIPPED
 
 
 @dataclass(frozen=True)

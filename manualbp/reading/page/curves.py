@@ -4,16 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from manualbp.reading.frame import (
-    DISTURBED,
-    FAILED,
-    INTERLEAVED,
-    OK,
-    SEPARATE,
-    SKIPPED,
-    distinct,
-    records,
-)
+from manualbp.reading.frame import distinct, records
 from manualbp.reading.gaps import with_reason
 from manualbp.reading.page import axes, words
 from manualbp.reading.page.model import (
@@ -29,6 +20,8 @@ from manualbp.reading.page.model import (
     to_csv,
 )
 from manualbp.reading.page.svg import Axis, Line, Panel, Point, Yardstick
+from manualbp.reading.schema import DISTURBED, FAILED, OK, SKIPPED
+from manualbp.reading.speedups import INTERLEAVED, SEPARATE
 
 _DASHES = {"eager": "", "graph": "7 3", "xla": "2 3"}
 _DODGE = 1.06

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from manualbp.reading import gaps
-from manualbp.reading.frame import DISTURBED, FAILED, OK, SEPARATE, SKIPPED, distinct, records
+from manualbp.reading.frame import distinct, records
 from manualbp.reading.intervals import Estimate, product
 from manualbp.reading.page import words
 from manualbp.reading.page.model import Place, Row, Run, modes_of, to_csv
+from manualbp.reading.schema import DISTURBED, FAILED, OK, SKIPPED
+from manualbp.reading.speedups import SEPARATE
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from manualbp.reading.frame import OK, SEPARATE, SKIPPED, distinct, records
+from manualbp.reading.frame import distinct, records
 from manualbp.reading.gaps import with_reason
 from manualbp.reading.page import words
 from manualbp.reading.page.model import MODE_TITLES, Place, Row, modes_of, processes, to_csv
+from manualbp.reading.schema import OK, SKIPPED
+from manualbp.reading.speedups import SEPARATE
 
 CLIP = 3.0
 """The colours saturate at this speedup, and at its reciprocal: symmetric on a log scale."""

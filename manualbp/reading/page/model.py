@@ -9,10 +9,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from manualbp.cases import MODES, describe_workload
-from manualbp.reading.frame import CASE, OK, SKIPPED, distinct, places, records, select, speedups
+from manualbp.reading.frame import distinct, places, records, select
 from manualbp.reading.history import change_points, history
 from manualbp.reading.looks import looks_of
 from manualbp.reading.page import svg, words
+from manualbp.reading.schema import CASE, OK, SKIPPED
+from manualbp.reading.speedups import speedups
 from manualbp.reading.text import file_name, in_cells
 
 MODE_TITLES = {

@@ -15,7 +15,7 @@ import pandas as pd
 from markupsafe import Markup
 from scipy.special import stdtrit
 
-from manualbp.reading.frame import OK, SKIPPED, distinct, records
+from manualbp.reading.frame import distinct, records
 from manualbp.reading.history import MARKS
 from manualbp.reading.intervals import LEVEL
 from manualbp.reading.page import axes, words
@@ -30,6 +30,7 @@ from manualbp.reading.page.model import (
     to_csv,
 )
 from manualbp.reading.page.svg import Axis, Event, Line, Panel, Point
+from manualbp.reading.schema import OK, SKIPPED
 
 _MARKED = 30
 """How many points of a long line have markers and words; they are spread evenly."""

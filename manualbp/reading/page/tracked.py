@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from manualbp.cases import BASELINE, MODES
-from manualbp.reading.frame import FAILED, OK, QUANTITIES, SKIPPED, distinct, records
+from manualbp.reading.frame import distinct, records
 from manualbp.reading.gaps import with_reason
 from manualbp.reading.page import axes, words
 from manualbp.reading.page.matrix import GLYPHS
@@ -22,6 +22,7 @@ from manualbp.reading.page.model import (
     to_csv,
 )
 from manualbp.reading.page.svg import Line, Panel, Point
+from manualbp.reading.schema import FAILED, OK, QUANTITIES, SKIPPED
 
 _COLUMNS = ("quantity", "workload", "gradient", "mode", "device", "batch", "status", "value")
 

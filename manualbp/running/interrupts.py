@@ -6,23 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+ENDS = (signal.SIGTERM, signal.SIGHUP)
+"""What asks a program to end: the system that shuts down, the terminal that was closed."""
+
+INTERRUPTS = (signal.SIGINT, *ENDS)
 
 
 @contextmanager
 def terminated_like_interrupted() -> Iterator[None]:
     """Raise ``KeyboardInterrupt`` in the block where the process is asked to end, as at Ctrl-C.
 
-    Nothing changes where the signal is ignored, or outside the main thread, which gets no signals.
+    Nothing changes where a signal is ignored, as under nohup, or outside the main thread, which
+    gets no signals.
     """
-    if not (_gets_signals() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL):
-        yield
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    mine = [n for n in ENDS if _gets_signals() and signal.getsignal(n) is signal.SIG_DFL]
+    for number in mine:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

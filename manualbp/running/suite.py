@@ -3,8 +3,8 @@
 ``asv run`` saves when everything is done, names an existing environment by its path and takes a
 dirty tree for its last commit.  Here asv's own parts (discovery, fork server, result files) are
 put together so that every cell is saved as soon as it is measured.  All that touches asv's
-internals, which are not a public interface, is in this file, ``store.py`` and ``machine.py``;
-hence asv's version is bounded in pyproject.toml.
+internals, which are not a public interface, is in this file, ``source.py``, ``store.py`` and
+``machine.py``; hence asv's version is bounded in pyproject.toml.
 """
 
 import datetime as dt
@@ -13,14 +13,15 @@ import json
 import logging
 import os
 import re
+import signal
 import struct
 import sys
 import tempfile
+import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,28 +32,21 @@ from asv.config import Config
 from asv.environment import ExistingEnvironment
 from asv.repo import NoRepository, get_repo
 
-import manualbp
-from manualbp.cli.cells import (
+from manualbp.running.cells import (
     Cell,
     Outcome,
+    checked,
     crashed,
     last_line,
     outcome,
     plain_outcome,
     timed_out,
 )
-from manualbp.cli.interrupts import interrupt_held_back
-from manualbp.cli.store import Store
-from manualbp.cli.tree import (
-    CONFIG,
-    SuiteError,
-    Tree,
-    Watched,
-    check_installation,
-    code_of,
-    describe_files,
-    describe_tree,
-)
+from manualbp.running.environment import oom_kills
+from manualbp.running.interrupts import interrupt_held_back
+from manualbp.running.source import Source
+from manualbp.running.store import Store
+from manualbp.running.tree import CONFIG, SuiteError
 
 WITHOUT_PEERS = r"^(?!peers\.)"
 """All benchmarks but those of other libraries, which are measured only where they are asked for:
@@ -65,102 +59,54 @@ further one."""
 PATIENCE_S = 1.0
 """How long a process waits for quiet spells: further ones are tried while time remains."""
 
-USER_SUITE = Path(manualbp.__file__).parent / "measuring" / "user_suite"
-"""The suite that measures the workloads in a user's files."""
+IMPORT_S = 120.0
+"""How long importing the suite may take; TensorFlow's part of it is half a minute at most."""
 
-DIRTY_RESULTS = Path(".asv/results-of-dirty-trees")
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is measured, and where its results go.
-
-    ``packages`` is a folder that comes before the environment's own packages, where what is
-    measured is not what is installed in this environment.  ``files`` are a user's own, with
-    workloads in them, where it is not the project's suite that is measured.  ``watched`` is the
-    code that somebody may edit while it is measured.
-    """
-
-    tree: Tree
-    benchmarks: Path
-    results: Path
-    packages: Path | None = None
-    files: tuple[Path, ...] = ()
-    watched: Watched | None = None
-
-    @property
-    def variables(self) -> dict[tuple[str, str], str]:
-        """The environment variables of its processes, as asv tags them."""
-        known = {}
-        if self.packages:  # asv leaves PYTHONPATH out and takes this in its place
-            known["nobuild", "ASV_PYTHONPATH"] = str(self.packages)
-        if self.files:
-            known["nobuild", "MANUALBP_WORKLOADS"] = os.pathsep.join(map(str, self.files))
-        return known
-
-
-def checked_out(project: Path) -> Source:
-    """Return the checked-out tree as it is installed in this environment."""
-    check_installation(project)
-    watched = Watched(partial(code_of, project))
-    tree = describe_tree(project)
-    try:
-        config = Config.load(str(project / CONFIG))
-    except util.UserError as error:
-        raise SuiteError(f"asv cannot read {CONFIG}: {error}") from None
-    results = DIRTY_RESULTS if tree.dirty else Path(config.results_dir)
-    return Source(tree, project / config.benchmark_dir, project / results, watched=watched)
-
-
-def users_files(paths: Sequence[str], folder: Path) -> Source:
-    """Return a user's files, to be measured by the suite that comes with the package.
-
-    Their results go to ``results`` in ``folder``, under the commit of the git checkout that the
-    first is in; where it is in none, under a hash of the files' content.
-    """
-    files = tuple(Path(path).absolute() for path in paths)
-    for file in files:
-        if not file.is_file():
-            raise SuiteError(f"{file}: no such file")
-    watched = Watched(lambda: files)
-    tree = describe_files(files)
-    results = DIRTY_RESULTS if tree.dirty else Path("results")
-    return Source(tree, USER_SUITE, folder / results, files=files, watched=watched)
-
-
-def results_folder(project: Path) -> Path:
-    """Return the folder of the project's results, as asv's configuration names it."""
-    try:
-        return project / str(Config.load(str(project / CONFIG)).results_dir)
-    except (util.UserError, ValueError) as error:  # the latter for what is not even JSON
-        raise SuiteError(f"asv cannot read {CONFIG}: {error}") from None
+GRACE_S = 30.0
+"""How much longer than a process may take its fork server may need to say what became of it."""
 
 
 class Suite:
     """The project's asv suite, discovered, with the results of one source open for writing.
 
     ``bench`` chooses benchmarks as asv's option does; without it, it is :data:`WITHOUT_PEERS`.
+    ``beside`` chooses further ones.
     """
 
-    def __init__(self, project: Path, source: Source, machine: str, bench: str | None) -> None:
+    def __init__(
+        self,
+        project: Path,
+        source: Source,
+        machine: str,
+        bench: str | None,
+        beside: Sequence[str] = (),
+    ) -> None:
         os.chdir(project)
         self.source = source
         said: list[str] = []
+        started = time.monotonic()
         try:
             config = Config() if source.files else Config.load(CONFIG)
             if source.files:
                 config.launch_method = "forkserver"
+            config.branches = []  # whose tips asv would import where the head cannot be
             repository = NoRepository() if source.files else get_repo(config)
             config.benchmark_dir = str(source.benchmarks)
             config.results_dir = str(source.results)
-            self._environment = ExistingEnvironment(config, sys.executable, {}, source.variables)
+            environment = ExistingEnvironment(config, sys.executable, {}, source.variables)
+            environment.run = partial(environment.run, timeout=IMPORT_S)  # asv's own is 10 minutes
+            self._environment = environment
             with collected_log() as said:
                 self._benchmarks = Benchmarks.discover(
                     *(config, repository, [self._environment], ["HEAD"]),
-                    regex=[bench or WITHOUT_PEERS],
+                    regex=[bench or WITHOUT_PEERS, *beside],
                 )
         except util.UserError as error:
+            if str(error) == "Interrupted.":  # what asv makes of Ctrl-C
+                raise KeyboardInterrupt from None
             reason = raised("\n".join(said)) or str(error) or last_line("\n".join(said))
+            if time.monotonic() - started > IMPORT_S:
+                reason = f"importing it took longer than {IMPORT_S:.0f} s"
             raise SuiteError(f"asv cannot read the suite: {reason}") from None
         except tomllib.TOMLDecodeError as error:  # asv reads it, whatever is measured
             raise SuiteError(f"asv cannot read pyproject.toml: {error}") from None
@@ -208,21 +154,57 @@ class Suite:
         method = self._config.launch_method or "spawn"
         # Nobody could end a server that is interrupted before asv has handed it over, and the
         # thread that reads its output would never end.
-        with interrupt_held_back():
-            self._spawner = runner.get_spawner(
-                self._environment, self._benchmarks.benchmark_dir, method
-            )
-        ready, output = self._spawner.preimport()
+        try:
+            with interrupt_held_back():
+                self._spawner = runner.get_spawner(
+                    self._environment, self._benchmarks.benchmark_dir, method
+                )
+        except (OSError, RuntimeError) as error:
+            raise SuiteError(f"asv's fork server did not start: {error}; run again") from None
+        with self._answering_within(IMPORT_S) as late:
+            ready, output = self._spawner.preimport()
+        if late.is_set():
+            raise SuiteError(f"importing the suite took longer than {IMPORT_S:.0f} s")
         if not ready:
             raise SuiteError(f"importing the suite failed: {last_line(output)}")
 
-    def _stop(self) -> None:
+    def _stop(self) -> str:
+        """End the fork server; return the last line that it has said, if it said anything."""
         # asv asks a server to end and kills it a moment later; interrupted between the two, it
         # would leave one that has not heard.
-        with interrupt_held_back():
+        with interrupt_held_back(), collected_log() as said:
             spawner, self._spawner = self._spawner, None
             if spawner is not None:
                 spawner.close()
+        return last_line("\n".join(said)) if said else ""
+
+    @contextmanager
+    def _answering_within(self, seconds: float) -> Iterator[threading.Event]:
+        """Kill the fork server, and all that it runs, where the block takes longer.
+
+        asv waits for a server for ever, and a benchmark may have stopped it.  The event that is
+        yielded tells whether that was so.
+        """
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._kill()
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield late
+        finally:
+            timer.cancel()
+
+    def _kill(self) -> None:
+        """Kill the fork server and all that it runs, where there is one."""
+        server = getattr(self._spawner, "server_proc", None)  # asv limits a spawned process itself
+        if server is not None:
+            with suppress(OSError):
+                os.killpg(server.pid, signal.SIGKILL)
 
     def measure(
         self, cells: Sequence[Cell], attributes: Mapping[str, Any], timeout: float | None = None
@@ -244,23 +226,31 @@ class Suite:
         self, cells: Sequence[Cell], attributes: Mapping[str, Any], timeout: float | None = None
     ) -> dict[Cell, Outcome]:
         """Measure cells in one fresh process and store nothing."""
+        found = self._try_out(cells, attributes, timeout)
+        kinds = {cell: str(self._benchmarks[cell.benchmark]["type"]) for cell in cells}
+        return {cell: checked(outcome, kinds[cell]) for cell, outcome in found.items()}
+
+    def _try_out(
+        self, cells: Sequence[Cell], attributes: Mapping[str, Any], timeout: float | None
+    ) -> dict[Cell, Outcome]:
         own = float(self._benchmarks[cells[0].benchmark].get("timeout") or TIMEOUT_S)
         own += TIMEOUT_MORE_S * (len(cells) - 1)
         limit = own if timeout is None else min(own, timeout)
         asked = {**attributes, "together": [cell.asv_name for cell in cells]}
-        started = time.monotonic()
+        started, before = time.monotonic(), oom_kills()
         result, output, status = self._run(cells[0].asv_name, asked, limit)
         seconds = (time.monotonic() - started) / len(cells)
         if status == util.TIMEOUT_RETCODE:
             return dict.fromkeys(cells, timed_out(limit, seconds, unfinished=limit < own))
         if status != 0:
-            return dict.fromkeys(cells, crashed(output, status, seconds))
+            ran_out = oom_kills() > before
+            return dict.fromkeys(cells, crashed(output, status, seconds, memory_ran_out=ran_out))
         if not isinstance(result, dict) or "cells" not in result:
             # One of asv's own types, or a suite that measures one cell a process.
             first, *others = cells
             found = {first: plain_outcome(result, output, seconds * len(cells))}
             for cell in others:
-                found |= self.try_out([cell], attributes, timeout)
+                found |= self._try_out([cell], attributes, timeout)
             return found
         said = {entry["name"]: entry for entry in result["cells"]}
         return {cell: outcome(said[cell.asv_name], seconds) for cell in cells}
@@ -272,21 +262,24 @@ class Suite:
         with tempfile.TemporaryDirectory(prefix="manualbp-") as folder:
             file = Path(folder) / "result.json"
             try:
-                output, status = self._spawner.run(
-                    name=name,
-                    params_str=json.dumps(attributes),
-                    profile_path="None",
-                    result_file_name=str(file),
-                    timeout=timeout,
-                    cwd=folder,
-                )
+                with self._answering_within(timeout + GRACE_S) as late:
+                    output, status = self._spawner.run(
+                        name=name,
+                        params_str=json.dumps(attributes),
+                        profile_path="None",
+                        result_file_name=str(file),
+                        timeout=timeout,
+                        cwd=folder,
+                    )
             except KeyboardInterrupt:
                 self._spawner.interrupt()
                 raise
-            except (util.UserError, OSError, struct.error) as error:
-                self._stop()
+            except (util.UserError, OSError, RuntimeError, struct.error) as error:
+                self._kill()  # what it ran may have outlived it
+                said = self._stop()
                 self._start()
-                return None, f"asv's fork server ended while this was measured: {error}", 1
+                why = "it no longer answered" if late.is_set() else said or error
+                return None, f"asv's fork server ended while this was measured: {why}", 1
             result = json.loads(file.read_text()) if status == 0 and file.is_file() else None
             return result, output, status
 

@@ -35,8 +35,8 @@ from typing import Any
 from asv import util
 from asv.machine import Machine
 
-from manualbp.cli.tree import SuiteError
 from manualbp.reading.machines import Facts, differing, fact, facts_of
+from manualbp.running.tree import SuiteError
 
 FILE = "machine.json"
 

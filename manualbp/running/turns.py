@@ -9,11 +9,14 @@ from typing import Any
 
 from rich.console import Console
 
-from manualbp.cli.cells import Outcome
-from manualbp.cli.plan import describe
-from manualbp.cli.progress import Countdown, ticking
-from manualbp.cli.sides import Key, Side, grouped, serving, shuffled
-from manualbp.cli.suite import shared_process
+from manualbp.running.cells import Outcome
+from manualbp.running.plan import describe
+from manualbp.running.progress import Countdown, ticking
+from manualbp.running.sides import Key, Side, grouped, serving, shuffled
+from manualbp.running.suite import shared_process
+
+SCREENING, CONFIRMATION = 5, 8
+"""Processes for each cell and side: to find what needs a closer look, and for that look."""
 
 TRIES = 2
 """How many rounds may be spent on each one that is wanted: a busy machine's are discarded."""

@@ -34,6 +34,13 @@ class Cell:
         return self.benchmark.rpartition(".")[2]
 
     @property
+    def asv_text(self) -> str:
+        """What the regular expressions of asv's ``--bench`` are matched with."""
+        if not self.parameters:
+            return self.benchmark
+        return f"{self.benchmark}({', '.join(self.parameters)})"
+
+    @property
     def asv_name(self) -> str:
         """What asv's runner calls the cell."""
         return f"{self.benchmark}-{self.index}" if self.parameters else self.benchmark
@@ -68,14 +75,32 @@ def outcome(entry: Mapping[str, Any], seconds: float) -> Outcome:
     return Outcome(entry["status"], entry["reason"], value, seconds, entry["disturbance"])
 
 
+def checked(found: Outcome, kind: str) -> Outcome:
+    """Return what a process made of a cell; failed, where that is a value that cannot be.
+
+    ``kind`` is asv's type of the benchmark: times and ratios are positive.
+    """
+    if found.status != "ok":
+        return found
+    positive = kind in ("time", "ratio")
+    values = found.stored if positive else [found.value]
+    if all(math.isfinite(value) and (value > 0 or not positive) for value in values):
+        return found
+    wrong = next(value for value in values if not (math.isfinite(value) and value > 0))
+    what = kind if positive else "finite number"
+    return Outcome("failed", f"measured {wrong!r}, which is no {what}", seconds=found.seconds)
+
+
 def plain_outcome(result: Any, output: str, seconds: float) -> Outcome:
     """Read a result as asv's runner gives it: null, a number, NaN for none, or samples."""
-    if isinstance(result, dict):
+    if isinstance(result, dict) and result.get("samples") and "number" in result:
         samples = tuple(result["samples"])
         value = statistics.median(samples)
         return Outcome("ok", "", value, seconds, None, samples, int(result["number"]))
     if result is None:
         return Outcome("failed", last_line(output), seconds=seconds)
+    if not isinstance(result, int | float):
+        return Outcome("failed", f"returned {result!r:.80}, which is no number", seconds=seconds)
     if math.isnan(result):
         said = re.search(r"asv: (skipped|disturbed): (.*)", output)
         status, reason = said.groups() if said else ("skipped", "")
@@ -90,7 +115,7 @@ def timed_out(limit: float, seconds: float, *, unfinished: bool) -> Outcome:
     return Outcome("failed", f"took longer than {limit:.0f} s", seconds=seconds)
 
 
-def crashed(output: str, status: int, seconds: float) -> Outcome:
+def crashed(output: str, status: int, seconds: float, *, memory_ran_out: bool = False) -> Outcome:
     """Say why a process gave no result: a signal's name, or the last thing it said."""
     if status >= 0:
         return Outcome("failed", last_line(output), seconds=seconds)
@@ -98,7 +123,8 @@ def crashed(output: str, status: int, seconds: float) -> Outcome:
         name = signal.Signals(-status).name
     except ValueError:
         name = f"signal {-status}"
-    return Outcome("failed", f"killed by {name}", seconds=seconds)
+    why = ": the machine's memory ran out" if memory_ran_out and name == "SIGKILL" else ""
+    return Outcome("failed", f"killed by {name}{why}", seconds=seconds)
 
 
 def last_line(output: str) -> str:

@@ -137,6 +137,19 @@ def describe_commit(project: Path, revision: str) -> Tree:
     return Tree(found.strip(), dirty=False, date=int(seconds) * 1000)
 
 
+HARNESS = ("benchmarks", "manualbp/measuring", "manualbp/workload.py", "manualbp/cases.py")
+"""What measures and verifies, and is not itself what is measured."""
+
+
+def harness_changes(project: Path, base: str, head: str) -> tuple[str, ...]:
+    """List the files of the harness in which two commits differ; none where git cannot tell."""
+    try:
+        asked = ("diff", "--name-only", "-z", "--no-renames", base, head, "--", *HARNESS)
+        return tuple(git(project, *asked).split("\0")[:-1])
+    except SuiteError:
+        return ()
+
+
 def check_installation(project: Path) -> None:
     """Raise ``SuiteError`` unless what is installed here is the project's own ``manualbp``.
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manualbp.cli.environment import Fact
-from manualbp.reading.environment import journal_of
+from manualbp.reading.journal import journal_of
+from manualbp.running.environment import Fact
 
 __all__ = ["ProcessRecord", "append_environment", "append_process", "journal_of"]
 

@@ -4,8 +4,8 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from manualbp.cli.cells import Cell, Outcome
 from manualbp.reading.intervals import estimate
+from manualbp.running.cells import Cell, Outcome
 
 PRECISE = 0.01
 """Half the relative width of an interval that needs no further process."""
@@ -25,7 +25,8 @@ class Plan:
     """Which groups of cells the rounds of a run measure, and how long they will take.
 
     ``samples`` tells the values that are stored of a cell, those of earlier runs included.
-    Without ``narrow`` it ends when every cell has the processes that it wants.
+    Without ``narrow`` it ends when every cell has the processes that it wants.  With ``missing``
+    it begins there, too: where nothing is missing, nothing is measured.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class Plan:
         samples: Callable[[Cell], Sequence[float]],
         *,
         narrow: bool = True,
+        missing: bool = False,
     ) -> None:
         self.cells = list(cells)
         self._samples = samples
-        self._narrow = narrow
+        self._narrow = narrow and not missing
+        self._missing = missing
         self._dropped: set[Cell] = set()
         self._alone: set[Cell] = set()
         self._tries: Counter[Cell] = Counter()
@@ -48,14 +51,15 @@ class Plan:
         """Yield the groups of each round, until nothing is left to be done.
 
         Each round ends before the next is asked for, for it depends on what was measured.  Where
-        earlier runs have left nothing to be done, everything is measured once more.
+        earlier runs have left nothing to be done, everything is measured once more, unless it is
+        what is missing that is wanted.
         """
         rounds = 0
         for wanted in (self._answer, self._everything, self._narrower):
             while groups := self._grouped(wanted()):
                 rounds += 1
                 yield groups
-        if not rounds:
+        if not rounds and not self._missing:
             yield self._grouped(self._open())
 
     def record(self, outcomes: Mapping[Cell, Outcome]) -> None:
@@ -152,9 +156,14 @@ def describe(group: Sequence[Cell]) -> str:
     return str(group[0]) + (f" and {len(group) - 1} more cells" if len(group) > 1 else "")
 
 
+ANSWER = ("ratio_to_tape", "ratio_tape_to_tape")
+"""What the answer consists of: a workload's ratios to the tape, and the tape's to itself, which
+says how far they are to be believed."""
+
+
 def is_answer(cell: Cell) -> bool:
-    """Tell whether a cell is part of the answer: a workload's ratios to the tape."""
-    return cell.quantity == "ratio_to_tape"
+    """Tell whether a cell is part of the answer."""
+    return cell.quantity in ANSWER
 
 
 def processes_needed(cell: Cell, samples: Sequence[float]) -> int:

@@ -27,7 +27,7 @@ MEMORY_BYTES = 64 * 2**20
 @contextmanager
 def neighbours(kind: str, count: int) -> Iterator[None]:
     """Run so many neighbours of a kind meanwhile."""
-    code = f"from manualbp.cli.neighbour import main; main({kind!r})"
+    code = f"from manualbp.running.neighbour import main; main({kind!r})"
     command = [sys.executable, "-c", code]
     processes = [subprocess.Popen(command) for _ in range(count)]
     try:

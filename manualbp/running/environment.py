@@ -24,6 +24,9 @@ TENSORFLOW_VARIABLES = (
 NUMPY_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE")
 """Environment variables that change NumPy's matrix product, and so the control."""
 
+SETTINGS = ("usable cores", "core quota", *PACKAGES, *TENSORFLOW_VARIABLES, *NUMPY_VARIABLES)
+"""Facts under which a step is another one: values of two of them are no sample of one quantity."""
+
 LONGEST = 500
 """Characters kept of a variable's value."""
 
@@ -102,6 +105,12 @@ def pressure() -> float | None:
     """Return the percentage of the last minute in which some process waited for a core."""
     found = re.search(r"^some .*\bavg60=([\d.]+)", read(PROC / "pressure/cpu"), re.MULTILINE)
     return float(found.group(1)) if found else None
+
+
+def oom_kills() -> int:
+    """Return how many processes Linux has killed since it started because memory ran out."""
+    found = re.search(r"^oom_kill (\d+)$", read(PROC / "vmstat"), re.MULTILINE)
+    return int(found.group(1)) if found else 0
 
 
 def installed(package: str) -> str | None:

@@ -18,13 +18,14 @@ from asv import runner, util
 from asv.environment import get_env_name
 from asv.results import Results
 
-from manualbp.cli import environment
-from manualbp.cli.cells import Cell, Outcome
-from manualbp.cli.interrupts import interrupt_held_back
-from manualbp.cli.journal import ProcessRecord, append_environment, append_process, journal_of
-from manualbp.cli.machine import register_machine
-from manualbp.cli.tree import Tree
+from manualbp.reading.journal import Fact, environments, read_facts
 from manualbp.reading.staging import PREFIX, staged
+from manualbp.running import environment
+from manualbp.running.cells import Cell, Outcome
+from manualbp.running.interrupts import interrupt_held_back
+from manualbp.running.journal import ProcessRecord, append_environment, append_process, journal_of
+from manualbp.running.machine import register_machine
+from manualbp.running.tree import SuiteError, Tree
 
 
 class Store:
@@ -52,7 +53,28 @@ class Store:
         self._read()
         self.journal = journal_of(self.file)
         self._facts = environment.facts()  # before the measuring itself is the machine's load
+        self._check_settings()
         self._told = False
+
+    def _check_settings(self) -> None:
+        """Raise ``SuiteError`` where what is stored was measured under other settings than now's.
+
+        Its values and new ones would become one sample, whose mean is nobody's time.
+        """
+        stored = environments(self.file)
+        if not (stored and self.file.is_file()):
+            return
+        before, now = stored[-1], read_facts(self._facts)
+        differing = [
+            f"{name} {_said(before[name])}, not {_said(now[name])}"
+            for name in environment.SETTINGS
+            if name in before and before[name] != now[name]
+        ]
+        if differing:
+            raise SuiteError(
+                f"{self.file} was measured with {'; '.join(differing)}: values of both would "
+                "become one sample; set it as it was, or store them apart with --machine NAME"
+            )
 
     def _save_benchmarks(self) -> None:
         """Have asv store what it discovered, unless that is stored: a run changes no such file."""
@@ -162,6 +184,10 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)  # and with it the lock is given up
+
+
+def _said(fact: Fact) -> str:
+    return "unset" if fact is None else f"{fact}"
 
 
 def _state(file: Path) -> tuple[int, int, int] | None:
