@@ -22,11 +22,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from manualbp.cli.cells import Cell
-from manualbp.cli.neighbour import KINDS, neighbours
-from manualbp.cli.plan import process_of
-from manualbp.cli.suite import Suite, checked_out, shared_process
-from manualbp.cli.tree import find_project
+from manualbp.running.cells import Cell
+from manualbp.running.neighbour import KINDS, neighbours
+from manualbp.running.plan import process_of
+from manualbp.running.source import checked_out
+from manualbp.running.suite import Suite, shared_process
+from manualbp.running.tree import find_project
 
 VALUES = Path(__file__).with_suffix(".csv")
 QUIET = ("quiet", 0)

@@ -18,7 +18,7 @@ from pathlib import Path
 from manualbp.reading.margins import FILE
 
 PROJECT = Path(__file__).resolve().parents[2]
-GRADIENTS = "manualbp/measuring/gradients.py"
+GRADIENTS = "manualbp/exercise/chain.py"
 SEED = "    upstream = tf.ones_like(loss) / batch_size\n"
 
 CELLS = (
@@ -36,7 +36,7 @@ SCENARIOS = {
     "comments alone": (0, GRADIENTS, SEED, f"    # One for every example.\n{SEED}"),
     "a gradient wrong by 0.1 %": (
         5,
-        "manualbp/measuring/derivatives.py",
+        "manualbp/exercise/derivatives.py",
         "return upstream * tf.cast(layer_out > 0, upstream.dtype)",
         "return 1.001 * upstream * tf.cast(layer_out > 0, upstream.dtype)",
     ),
