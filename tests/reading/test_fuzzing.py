@@ -32,7 +32,7 @@ from manualbp.running.tree import SuiteError
 QUICKLY = {"deadline": None, "database": None}
 QUICKLY["suppress_health_check"] = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("short", settings(max_examples=25, derandomize=True, **QUICKLY))
-settings.register_profile("long", settings(max_examples=6000, **QUICKLY))
+settings.register_profile("long", settings(max_examples=600, **QUICKLY))
 if settings.get_current_profile_name() == "default":
     settings.load_profile("short")
 
