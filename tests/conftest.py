@@ -6,8 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
+
+# Nothing is timed, and a loaded machine is no failure; --hypothesis-profile long is for fuzzing.
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("long", settings(max_examples=600, database=None, **PATIENT))
 
 WHATEVER_ELSE_RUNS = """
 from manualbp.measuring import disturbance

@@ -100,7 +100,7 @@ def start(
 def samples(project: Path) -> Samples:
     """Return the stored values of each cell; ``ResultsError`` is raised for unreadable ones."""
     results = project / "results"
-    if not list(results.glob("*/*-*.json")):
+    if not [path for path in results.glob("desk/*.json") if path.name != "machine.json"]:
         return {}
     load_json(results / "benchmarks.json")
     (file,) = result_files(results)

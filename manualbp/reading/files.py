@@ -49,10 +49,12 @@ def result_files(path: Path) -> list[Path]:
     """List asv's result files: ``path`` itself, or those in a results directory or a machine's."""
     if path.is_file():
         return [path]
+    # Hidden folders are those in which a run that saves just now writes, and are soon gone.
+    folders = [path, *(f for f in _listed(path) if f.is_dir() and not f.name.startswith("."))]
     files = sorted(
         file
-        for pattern in ("*.json", "*/*.json")
-        for file in path.glob(pattern)
+        for folder in folders
+        for file in folder.glob("*.json")
         if file.name not in ("benchmarks.json", "machine.json")
     )
     if not files:
@@ -61,6 +63,13 @@ def result_files(path: Path) -> list[Path]:
             "found none; run `asv run` or give the results directory"
         )
     return files
+
+
+def _listed(path: Path) -> list[Path]:
+    try:
+        return list(path.iterdir())
+    except OSError:  # no folder, or one that may not be read
+        return []
 
 
 def load_json(file: Path) -> Any:

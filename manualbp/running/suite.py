@@ -29,7 +29,7 @@ from typing import Any
 from asv import runner, util
 from asv.benchmarks import Benchmarks
 from asv.config import Config
-from asv.environment import ExistingEnvironment
+from asv.environment import EnvironmentUnavailable, ExistingEnvironment
 from asv.repo import NoRepository, get_repo
 
 from manualbp.running.cells import (
@@ -108,6 +108,8 @@ class Suite:
             if time.monotonic() - started > IMPORT_S:
                 reason = f"importing it took longer than {IMPORT_S:.0f} s"
             raise SuiteError(f"asv cannot read the suite: {reason}") from None
+        except EnvironmentUnavailable as error:
+            raise SuiteError(f"asv cannot run this environment's Python: {error}") from None
         except tomllib.TOMLDecodeError as error:  # asv reads it, whatever is measured
             raise SuiteError(f"asv cannot read pyproject.toml: {error}") from None
         except re.error as error:

@@ -17,6 +17,6 @@ def study():
 
 
 def test_what_is_killed_or_meets_a_full_disk_loses_nothing(study, tmp_path, home):
-    found = study.loop(tmp_path / "project", kills=6, full=2, seed=1)
+    found = study.loop(tmp_path / "project", kills=4, full=1, seed=1)
     assert found.wrong == []
-    assert sum(found.ended.values()) == 8
+    assert sum(found.ended.values()) == 5

@@ -344,6 +344,16 @@ def test_a_suite_that_never_finishes_its_import_is_given_up(small_checkout, monk
     assert "importing it took longer than 2 s" in capsys.readouterr().err
 
 
+def test_a_python_that_asv_cannot_run_is_one_line(small_checkout, monkeypatch, capsys):
+    def unavailable(*_, **__):
+        raise suite.EnvironmentUnavailable("it was killed")
+
+    monkeypatch.setattr(suite, "ExistingEnvironment", unavailable)
+    assert main(["run"]) == 1
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last == "manualbp: asv cannot run this environment's Python: it was killed"
+
+
 def test_a_run_goes_on_where_another_was_ended(small_checkout, capsys):
     """First one cell, then with --resume only what is missing, then nothing."""
     cells = r"time_sleeping\([1-4]\)"

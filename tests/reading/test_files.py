@@ -60,6 +60,14 @@ def test_a_link_to_a_device_is_refused(file):
     assert "endless.json: cannot be read (no regular file)" in refused(file.parent.parent)
 
 
+def test_what_a_run_is_just_saving_is_not_read(file):
+    """It is there for a moment, and may be gone, or half written, at the next."""
+    folder = file.parent.parent / ".saving-half"
+    folder.mkdir()
+    (folder / file.name).write_text("{")
+    assert soon(load_results, file.parent.parent)["status"].notna().all()
+
+
 @pytest.mark.parametrize("name", ["folder.json", "benchmarks.json"])
 def test_a_folder_in_a_files_place_is_refused(name, file):
     folder = file.parent.parent

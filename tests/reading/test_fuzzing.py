@@ -29,12 +29,10 @@ from manualbp.reading.verdicts import compare, uniform
 from manualbp.running.machine import choose_machine
 from manualbp.running.tree import SuiteError
 
-QUICKLY = {"deadline": None, "database": None}
-QUICKLY["suppress_health_check"] = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("short", settings(max_examples=25, derandomize=True, **QUICKLY))
-settings.register_profile("long", settings(max_examples=600, **QUICKLY))
-if settings.get_current_profile_name() == "default":
-    settings.load_profile("short")
+LONG = settings.get_current_profile_name() == "long"
+HEALTHY = [HealthCheck.too_slow, HealthCheck.data_too_large]
+BRIEF = {"max_examples": 25, "derandomize": True, "deadline": None, "database": None}
+SHORTLY = settings(suppress_health_check=HEALTHY, **({} if LONG else BRIEF))
 
 MEMORY = 2**30
 """Bytes that the long look may need at most."""
@@ -63,7 +61,7 @@ junk = st.recursive(
 def bounded_memory():
     """Say at the end whether the long look kept within its memory; a short one shares a process."""
     yield
-    if settings.get_current_profile_name() == "long":
+    if LONG:
         assert 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MEMORY
 
 
@@ -122,6 +120,7 @@ def read(folder, everything=False):
         write_without_pictures(folder, folder / "report")
 
 
+@SHORTLY
 @given(st.data())
 def test_json_spoiled_by_its_structure(stored, data):
     name = data.draw(st.sampled_from([path for path in stored if path.suffix == ".json"]))
@@ -130,6 +129,7 @@ def test_json_spoiled_by_its_structure(stored, data):
         read(written(stored, Path(folder), name, text.encode()), data.draw(st.booleans()))
 
 
+@SHORTLY
 @given(st.data())
 def test_files_spoiled_byte_by_byte(stored, data):
     name = data.draw(st.sampled_from(list(stored)))
@@ -152,6 +152,7 @@ def evaluated(file):
 
 
 @pytest.mark.parametrize(("reader", "text"), [(load_margins, MARGINS), (evaluated, CALIBRATION)])
+@SHORTLY
 @given(data=st.data())
 def test_tables_spoiled_field_by_field(reader, text, data):
     lines = [line.split(",") for line in text.splitlines()]
@@ -167,6 +168,7 @@ def test_tables_spoiled_field_by_field(reader, text, data):
             reader(file)
 
 
+@SHORTLY
 @given(content=st.binary(max_size=40) | junk.map(lambda value: json.dumps(value).encode()))
 def test_a_machines_description_of_anything(content):
     with tempfile.TemporaryDirectory() as folder:
