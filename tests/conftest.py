@@ -1,5 +1,6 @@
 """A checkout of the suite to run asv in, apart from the one under test."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -51,6 +52,19 @@ def home(tmp_path, monkeypatch):
     path.mkdir()
     monkeypatch.setenv("HOME", str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def load_study():
+    """Return what loads one of docs/studies by its name."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/studies/{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope="session")

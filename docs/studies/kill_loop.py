@@ -142,18 +142,10 @@ def kill_once(project: Path, generator: random.Random, found: Found) -> None:
         os.kill(family[min(who, len(family) - 1)], number)
     how = f"{WHO[min(who, len(family) - 1)]}: {signal.Signals(number).name}"
     found.ended[how] += 1
-    try:
-        _, said = process.communicate(timeout=LONGEST_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        found.wrong.append(f"{how} after {moment:.2f} s: it did not end")
-        return
-    finally:
-        for left in family[1:]:  # a run that was killed could not end its server
-            with suppress(OSError):
-                os.kill(left, signal.SIGKILL)
-    if "Traceback" in said:
-        found.wrong.append(f"{how} after {moment:.2f} s: {said.strip().splitlines()[-1]}")
+    to_the_end(process, f"{how} after {moment:.2f} s", found)
+    for left in family[1:]:  # a run that was killed could not end its server
+        with suppress(OSError):
+            os.kill(left, signal.SIGKILL)
     check(project, before, how, found)
 
 
@@ -165,19 +157,27 @@ def fill_once(project: Path, generator: random.Random, found: Found) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     before = samples(project)
+    how = f"files of at most {limit} bytes"
     process = start(project, "--minutes", "0.3", before=limited)
+    said = to_the_end(process, how, found)
+    failed = process.returncode == 1
+    found.ended["the disk is full" if failed else "the disk is large enough"] += 1
+    if failed and sum(line.startswith("manualbp: ") for line in said) != 1:
+        found.wrong.append(f"{how}: it was not said in one line: {said}")
+    check(project, before, how, found)
+
+
+def to_the_end(process: "subprocess.Popen[str]", how: str, found: Found) -> list[str]:
+    """Wait for a run, and return the lines of its standard error; none has a traceback."""
     try:
         _, said = process.communicate(timeout=LONGEST_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        found.wrong.append(f"files of at most {limit} bytes: it did not end")
-        return
-    failed = process.returncode == 1
-    found.ended["the disk is full" if failed else "the disk is large enough"] += 1
-    lines = [line for line in said.splitlines() if line.startswith("manualbp: ")]
-    if "Traceback" in said or (failed and len(lines) != 1):
-        found.wrong.append(f"files of at most {limit} bytes: {said.strip().splitlines()[-1]}")
-    check(project, before, f"files of at most {limit} bytes", found)
+        _, said = process.communicate()
+        found.wrong.append(f"{how}: it did not end")
+    if "Traceback" in said:
+        found.wrong.append(f"{how}: {said.strip().splitlines()[-1]}")
+    return said.splitlines()
 
 
 def check(project: Path, before: Samples, how: str, found: Found) -> None:

@@ -28,7 +28,7 @@ gives them.
 
 Writes every value to results/MACHINE/calibration.csv and each cell's margin to
 results/MACHINE/margins.csv, which make 'manualbp compare' and 'gate' gate; and the power curve,
-tables and a summary to the report's folder.  It takes about 40 minutes for each condition, in
+tables and a summary to the report's folder.  It takes about an hour for each condition, in
 {ROUNDS} rounds; leave the machine alone meanwhile.
 """
 
@@ -76,7 +76,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="only benchmarks that match (default: %(default)s)",
     )
     parser.add_argument(
-        "--minutes", type=positive, default=120.0, help="start no process after this time"
+        "--minutes", type=positive, default=180.0, help="start no process after this time"
     )
     parser.add_argument("--evaluate", action="store_true", help="measure nothing, read what is")
     parser.add_argument("-o", "--output", type=Path, default=Path("report"))

@@ -39,10 +39,11 @@ run at the same commit adds its processes to the first one's.
 Measured is the exercise, the workloads that --workload names, or those in Python files of your own,
 wherever they lie: their results go to ./results, under the files' commit or a hash of them.
 
-The answer comes first: the workload's ratios to the tape, in every mode, at every batch, each in
-five processes.  Then everything else is measured once; then further processes narrow the intervals
-that still contain 1 and the widest, until all are within 1 % or the time is over.  Cells of one
-mode, device and batch share a process, and each has a value of its own in it.
+The answer comes first: the workload's ratios to the tape, in every mode, at every batch, and the
+tape's to itself, each in five processes. Then everything else is measured once; then further
+processes narrow the intervals that still contain 1 and the widest, until all are within 1 % or
+the time is over. Cells of one mode, device and batch share a process, and each has a value of
+its own in it.
 
 A value that was taken while the machine was busy is no sample.  It is kept apart with its reason,
 and tried again while time remains.

@@ -84,11 +84,11 @@ def checked(found: Outcome, kind: str) -> Outcome:
         return found
     positive = kind in ("time", "ratio")
     values = found.stored if positive else [found.value]
-    if all(math.isfinite(value) and (value > 0 or not positive) for value in values):
+    wrong = [v for v in values if not math.isfinite(v) or (positive and v <= 0)]
+    if not wrong:
         return found
-    wrong = next(value for value in values if not (math.isfinite(value) and value > 0))
     what = kind if positive else "finite number"
-    return Outcome("failed", f"measured {wrong!r}, which is no {what}", seconds=found.seconds)
+    return Outcome("failed", f"measured {wrong[0]!r}, which is no {what}", seconds=found.seconds)
 
 
 def plain_outcome(result: Any, output: str, seconds: float) -> Outcome:

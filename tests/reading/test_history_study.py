@@ -11,11 +11,8 @@ SCRIPT = Path(__file__).parents[2] / "docs" / "studies" / "change_points.py"
 
 
 @pytest.fixture(scope="module")
-def study():
-    spec = importlib.util.spec_from_file_location("change_points_study", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def study(load_study):
+    return load_study("change_points")
 
 
 def run(*arguments):
